@@ -5,8 +5,7 @@ pub struct CollectRequest {
     /// 1 to 5,000 events, at most 16 MiB together, each at most 128 KiB.
     #[prost(message, repeated, tag = "1")]
     pub events: ::prost::alloc::vec::Vec<super::super::event::v1::Event>,
-    /// Source that they belong to. Required unless the credential is a write
-    /// key. Created with SourceService.
+    /// Source that they belong to, created with SourceService. Required.
     #[prost(string, tag = "2")]
     pub source_id: ::prost::alloc::string::String,
 }
