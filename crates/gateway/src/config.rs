@@ -64,8 +64,6 @@ pub struct AccessConfig {
     pub key_cache_seconds: u64,
     /// How many proxies in front of the gateway append to `X-Forwarded-For`. 0 ignores the header.
     pub trusted_proxies: usize,
-    /// Shared rate counters: `memory:` or `redis://host:port`.
-    pub cache_url: String,
 }
 
 impl Default for AccessConfig {
@@ -76,7 +74,6 @@ impl Default for AccessConfig {
             collects_per_second: 5_000,
             key_cache_seconds: 5,
             trusted_proxies: 0,
-            cache_url: "memory:".into(),
         }
     }
 }

@@ -12,6 +12,7 @@ mod access;
 mod config;
 mod http;
 mod limits;
+mod service;
 mod upstreams;
 
 use std::{sync::Arc, time::Duration};
