@@ -1,6 +1,7 @@
 //! What can go wrong with a store, by what the caller should do about it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Why a store did not do what was asked.
 ///
@@ -59,6 +60,22 @@ impl From<sqlx::Error> for Error {
             Kind::Conflict => Self::Conflict(Arc::new(error)),
             Kind::Fatal => Self::Fatal(Arc::new(error)),
         }
+    }
+}
+
+impl From<Error> for kit::Error {
+    fn from(error: Error) -> Self {
+        /// Long enough for a lock to pass or a connection to come back.
+        const WAIT: Duration = Duration::from_secs(1);
+
+        let public = match &error {
+            Error::Unavailable(_) => Self::unavailable("STORE_UNAVAILABLE", "the store is unavailable").retry_after(WAIT),
+            Error::Overloaded => Self::unavailable("STORE_OVERLOADED", "too much is waiting to be stored").retry_after(WAIT),
+            Error::Conflict(_) => Self::aborted("STORE_CONFLICT", "somebody else wrote the same meanwhile"),
+            Error::Fenced(_) => Self::aborted("STORE_FENCED", "another replica has taken over"),
+            Error::Damaged(_) | Error::Fatal(_) => return Self::internal(error),
+        };
+        public.caused_by(error)
     }
 }
 
