@@ -39,7 +39,9 @@ impl Clock {
 
     /// Returns a clock that stands at `start` until [`set`](Self::set) or [`advance`](Self::advance) moves it.
     pub fn manual(start: DateTime<Utc>) -> Self {
-        Self(Source::Virtual(Arc::new(Virtual::at(start.timestamp_micros()))))
+        Self(Source::Virtual(Arc::new(Virtual::at(
+            start.timestamp_micros(),
+        ))))
     }
 
     /// Returns a clock that shows the time written in `path`: RFC 3339, or microseconds since the Unix epoch.
@@ -49,7 +51,10 @@ impl Clock {
     pub fn file(path: impl Into<PathBuf>) -> Result<Self, Error> {
         let path = path.into();
         let start_us = read_time_file(&path).map_err(|problem| {
-            Error::invalid("CLOCK_FILE_UNREADABLE", format!("clock file {}: {problem}", path.display()))
+            Error::invalid(
+                "CLOCK_FILE_UNREADABLE",
+                format!("clock file {}: {problem}", path.display()),
+            )
         })?;
         let clock = Arc::new(Virtual::at(start_us));
 
@@ -64,7 +69,8 @@ impl Clock {
 
     /// Returns the current time, cut to microseconds.
     pub fn now(&self) -> DateTime<Utc> {
-        DateTime::from_timestamp_micros(self.now_us()).expect("a clock only holds times that chrono can show")
+        DateTime::from_timestamp_micros(self.now_us())
+            .expect("a clock only holds times that chrono can show")
     }
 
     /// Returns the current time in microseconds since the Unix epoch.
@@ -130,21 +136,29 @@ impl Clock {
     fn movable(&self) -> &Virtual {
         match &self.0 {
             Source::Virtual(clock) => clock,
-            Source::System => panic!("the system clock cannot be moved; build the service with Clock::manual"),
+            Source::System => {
+                panic!("the system clock cannot be moved; build the service with Clock::manual")
+            }
         }
     }
 }
 
 impl fmt::Debug for Clock {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = if self.is_virtual() { "virtual" } else { "system" };
+        let kind = if self.is_virtual() {
+            "virtual"
+        } else {
+            "system"
+        };
         write!(formatter, "Clock({kind} {})", self.now().to_rfc3339())
     }
 }
 
 impl Virtual {
     fn at(now_us: i64) -> Self {
-        Self { now_us: watch::Sender::new(now_us) }
+        Self {
+            now_us: watch::Sender::new(now_us),
+        }
     }
 
     fn move_to(&self, time_us: i64) {

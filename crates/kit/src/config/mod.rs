@@ -10,6 +10,7 @@ pub use self::{
     load::{ConfigError, load, print},
     secret::Secret,
     sections::{
-        AuthConfig, ClockConfig, GatewayClientConfig, LogFormat, ServerConfig, StoreConfig, TelemetryConfig,
+        AuthConfig, ClockConfig, GatewayClientConfig, LogFormat, ServerConfig, StoreConfig,
+        TelemetryConfig,
     },
 };

@@ -20,7 +20,10 @@ pub struct ServerConfig {
 
 impl Default for ServerConfig {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 50051)), drain_seconds: 20 }
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 50051)),
+            drain_seconds: 20,
+        }
     }
 }
 
@@ -124,7 +127,9 @@ pub struct ClockConfig {
 
 impl Default for ClockConfig {
     fn default() -> Self {
-        Self { source: "system".to_owned() }
+        Self {
+            source: "system".to_owned(),
+        }
     }
 }
 
@@ -136,7 +141,10 @@ impl ClockConfig {
             Some(("file", path)) => Clock::file(path),
             _ => Err(Error::invalid(
                 "CLOCK_SOURCE_UNKNOWN",
-                format!("clock.source is {:?}, neither \"system\" nor \"file:PATH\"", self.source),
+                format!(
+                    "clock.source is {:?}, neither \"system\" nor \"file:PATH\"",
+                    self.source
+                ),
             )),
         }
     }
@@ -152,6 +160,8 @@ pub struct GatewayClientConfig {
 
 impl Default for GatewayClientConfig {
     fn default() -> Self {
-        Self { url: "http://127.0.0.1:50050".to_owned() }
+        Self {
+            url: "http://127.0.0.1:50050".to_owned(),
+        }
     }
 }

@@ -35,7 +35,12 @@ pub(super) struct GuardedBody {
 
 impl CallEnd {
     pub(super) fn new(method: Arc<Method>, start: Instant, span: Span) -> Self {
-        Self { method, start, span, noted: false }
+        Self {
+            method,
+            start,
+            span,
+            noted: false,
+        }
     }
 
     fn note(&mut self, code: Code) {
@@ -60,7 +65,10 @@ impl GuardedBody {
         if let Some(code) = code_in(response.headers()) {
             end.note(code);
         }
-        response.map(|inner| Self { inner: Some(inner), end })
+        response.map(|inner| Self {
+            inner: Some(inner),
+            end,
+        })
     }
 
     fn fail(&mut self, status: &Status) -> Frame<Bytes> {
@@ -125,5 +133,7 @@ impl Body for GuardedBody {
 }
 
 fn code_in(headers: &HeaderMap) -> Option<Code> {
-    headers.get(GRPC_STATUS).map(|value| Code::from_bytes(value.as_bytes()))
+    headers
+        .get(GRPC_STATUS)
+        .map(|value| Code::from_bytes(value.as_bytes()))
 }

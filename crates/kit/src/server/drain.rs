@@ -52,7 +52,10 @@ impl<S> Layer<S> for EndStreamsLayer {
     type Service = EndStreams<S>;
 
     fn layer(&self, inner: S) -> EndStreams<S> {
-        EndStreams { shutdown: self.shutdown.clone(), inner }
+        EndStreams {
+            shutdown: self.shutdown.clone(),
+            inner,
+        }
     }
 }
 
@@ -75,7 +78,12 @@ where
         Box::pin(async move {
             let response = answer.await?;
             let is_grpc = is_grpc(response.headers());
-            Ok(response.map(|body| EndingBody { inner: Some(body), shutdown, stopping: None, is_grpc }))
+            Ok(response.map(|body| EndingBody {
+                inner: Some(body),
+                shutdown,
+                stopping: None,
+                is_grpc,
+            }))
         })
     }
 }
@@ -127,7 +135,10 @@ impl Body for EndingBody {
 }
 
 fn stopping_trailers() -> HeaderMap {
-    let status = Status::from(Error::unavailable("SERVER_STOPPING", "the server is stopping"));
+    let status = Status::from(Error::unavailable(
+        "SERVER_STOPPING",
+        "the server is stopping",
+    ));
     let mut trailers = HeaderMap::new();
     status
         .add_header(&mut trailers)
@@ -139,5 +150,7 @@ fn is_grpc(headers: &HeaderMap) -> bool {
     headers
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
-        .is_some_and(|media_type| media_type == "application/grpc" || media_type.starts_with("application/grpc+"))
+        .is_some_and(|media_type| {
+            media_type == "application/grpc" || media_type.starts_with("application/grpc+")
+        })
 }

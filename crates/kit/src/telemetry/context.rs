@@ -24,7 +24,9 @@ pub fn traceparent() -> Option<String> {
 ///
 /// Does nothing when traces are off or the text is not a `traceparent`: a broken header must not fail a call.
 pub fn set_parent(span: &Span, traceparent: &str) {
-    let Some(parent) = parse(traceparent) else { return };
+    let Some(parent) = parse(traceparent) else {
+        return;
+    };
     // Fails only when the span is disabled or has begun; either way there is nothing to link.
     let _ = span.set_parent(Context::new().with_remote_span_context(parent));
 }
@@ -40,11 +42,18 @@ pub(crate) fn trace_id(span: &Span) -> Option<TraceId> {
 /// Parses `version-traceid-spanid-flags`; later versions may carry more fields, which are skipped as the standard asks.
 fn parse(traceparent: &str) -> Option<SpanContext> {
     let mut fields = traceparent.trim().split('-');
-    let (version, trace, span, flags) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
+    let (version, trace, span, flags) = (
+        fields.next()?,
+        fields.next()?,
+        fields.next()?,
+        fields.next()?,
+    );
     let lengths_fit = (version.len(), trace.len(), span.len(), flags.len()) == (2, 32, 16, 2);
-    let all_hex = [version, trace, span, flags]
-        .iter()
-        .all(|field| field.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')));
+    let all_hex = [version, trace, span, flags].iter().all(|field| {
+        field
+            .bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    });
     let surplus = version == "00" && fields.next().is_some();
     if !lengths_fit || !all_hex || version == "ff" || surplus {
         return None;
@@ -73,7 +82,9 @@ mod tests {
     #[test]
     fn a_trace_goes_on_from_a_stored_traceparent() {
         let recorder = SpanRecorder::new();
-        let provider = SdkTracerProvider::builder().with_simple_exporter(recorder.clone()).build();
+        let provider = SdkTracerProvider::builder()
+            .with_simple_exporter(recorder.clone())
+            .build();
         let subscriber = tracing_subscriber::registry().with(trace_layer(&provider));
 
         let seen = tracing::subscriber::with_default(subscriber, || {
@@ -87,7 +98,10 @@ mod tests {
         assert_eq!(spans[0].name, "fold");
         assert_eq!(spans[0].trace_id, "4bf92f3577b34da6a3ce929d0e0e4736");
         assert_eq!(spans[0].parent_span_id.as_deref(), Some("00f067aa0ba902b7"));
-        assert_eq!(seen.unwrap(), format!("00-{}-{}-01", spans[0].trace_id, spans[0].span_id));
+        assert_eq!(
+            seen.unwrap(),
+            format!("00-{}-{}-01", spans[0].trace_id, spans[0].span_id)
+        );
     }
 
     #[test]
