@@ -9,6 +9,8 @@
 
 mod args;
 mod signals;
+#[cfg(test)]
+mod tests;
 
 use std::{future::Future, net::SocketAddr, process::ExitCode};
 
@@ -143,7 +145,7 @@ async fn execute<S: Service>(command: Command, config: &S::Config) -> Result<(),
     match command {
         Command::Serve => {
             let telemetry = telemetry::init(config.telemetry(), S::NAME)?;
-            let served = run::<S>(config).await;
+            let served = bind_and_run::<S>(config).await;
             telemetry.shutdown().await;
             served
         }
@@ -161,22 +163,30 @@ async fn execute<S: Service>(command: Command, config: &S::Config) -> Result<(),
     }
 }
 
-/// Binds, builds, starts, serves, drains.
-async fn run<S: Service>(config: &S::Config) -> Result<(), Error> {
+async fn bind_and_run<S: Service>(config: &S::Config) -> Result<(), Error> {
     let listen = config.server().listen;
     let listener = TcpListener::bind(listen).await.map_err(|error| {
         Error::unavailable("ADDRESS_TAKEN", format!("{listen} cannot be bound")).caused_by(error)
     })?;
-    let address = listener.local_addr().map_err(Error::internal)?;
+    let shutdown = Shutdown::new();
+    signals::stop_on_signal(&shutdown)?;
+    run::<S>(config, listener, shutdown).await
+}
 
+/// Builds, starts, serves, drains.
+async fn run<S: Service>(
+    config: &S::Config,
+    listener: TcpListener,
+    shutdown: Shutdown,
+) -> Result<(), Error> {
+    let address = listener.local_addr().map_err(Error::internal)?;
     let process = Process {
         clock: config.clock().open()?,
         authority: config.auth().authority(),
         metrics: Metrics::new(),
-        shutdown: Shutdown::new(),
+        shutdown,
         readiness: Readiness::new(),
     };
-    signals::stop_on_signal(&process.shutdown)?;
     if config.store().migrate {
         S::migrate(config).await?;
     }

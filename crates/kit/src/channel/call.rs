@@ -98,7 +98,7 @@ impl Policy {
             0
         };
         for attempt in 0..retries {
-            let request = Request::from_parts(head.clone(), body.to_send());
+            let request = Request::from_parts(head.clone(), body.next_body());
             let response = send(transport.clone(), request).await;
             let Some(asked_wait) = wait_of_unavailable(&response) else {
                 return response;
@@ -108,7 +108,7 @@ impl Policy {
             }
             tokio::time::sleep(asked_wait.max(pause(attempt))).await;
         }
-        send(transport, Request::from_parts(head, body.to_send())).await
+        send(transport, Request::from_parts(head, body.next_body())).await
     }
 
     fn add_headers(&self, headers: &mut HeaderMap) {

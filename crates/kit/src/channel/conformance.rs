@@ -6,6 +6,7 @@ use std::{
 };
 
 use futures::{StreamExt, stream::BoxStream};
+use opentelemetry_sdk::trace::SdkTracerProvider;
 use proto::log::v1::{
     FollowRequest, FollowResponse, ListLagsRequest, ListLagsResponse, ListPartitionsRequest,
     ListPartitionsResponse, ReportProgressRequest, ReportProgressResponse,
@@ -16,6 +17,8 @@ use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::{Code, Request, Response, Status};
 use tonic_types::StatusExt;
+use tracing::Instrument;
+use tracing_subscriber::layer::SubscriberExt;
 
 use super::*;
 use crate::{
@@ -23,6 +26,7 @@ use crate::{
     auth::{Authority, caller, scope, service_caller},
     metrics::Metrics,
     server::{Readiness, Services, run},
+    telemetry::{SpanRecorder, trace_layer},
 };
 
 /// A service that does what the follower's name says.
@@ -374,6 +378,34 @@ async fn calls_are_counted_by_method_and_code() {
             let line = format!("rpc_server_calls_total{{method=\"{method}\",code=\"{code}\"}} 1");
             assert!(text.contains(&line), "{}: no {line} in {text}", rig.kind);
         }
+    }
+}
+
+#[tokio::test]
+async fn a_trace_goes_from_the_caller_into_the_handler() {
+    for rig in rigs().await {
+        let recorder = SpanRecorder::new();
+        let provider = SdkTracerProvider::builder()
+            .with_simple_exporter(recorder.clone())
+            .build();
+        let subscriber = tracing_subscriber::registry().with(trace_layer(&provider));
+        let _telemetry = tracing::subscriber::set_default(subscriber);
+
+        let mut client = rig.client(rig.options());
+        let lags = client.list_lags(ListLagsRequest {});
+        lags.instrument(tracing::info_span!("caller"))
+            .await
+            .unwrap();
+
+        let spans = recorder.spans();
+        let caller = spans.iter().find(|span| span.name == "caller").unwrap();
+        let handler = spans
+            .iter()
+            .find(|span| span.name.ends_with("/ListLags"))
+            .unwrap();
+        assert_eq!(handler.trace_id, caller.trace_id, "{}", rig.kind);
+        assert_eq!(handler.parent_span_id.as_ref(), Some(&caller.span_id));
+        assert_eq!(handler.fields["rpc.code"], "Ok");
     }
 }
 

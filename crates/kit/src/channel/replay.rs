@@ -37,7 +37,7 @@ impl RequestBody {
     }
 
     /// Returns a body to send: another one each time for a whole request, the one and only for a stream.
-    pub(super) fn to_send(&mut self) -> Body {
+    pub(super) fn next_body(&mut self) -> Body {
         match self {
             Self::Whole(bytes) => Body::new(Full::new(bytes.clone())),
             Self::Stream(body) => std::mem::take(body),

@@ -165,3 +165,35 @@ impl Default for GatewayClientConfig {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_comes_from_its_source() {
+        let open = |source: &str| {
+            ClockConfig {
+                source: source.into(),
+            }
+            .open()
+        };
+
+        assert!(!open("system").unwrap().is_virtual());
+        assert_eq!(open("sundial").unwrap_err().reason, "CLOCK_SOURCE_UNKNOWN");
+        assert_eq!(
+            open("file:/nowhere/at/all").unwrap_err().reason,
+            "CLOCK_FILE_UNREADABLE"
+        );
+    }
+
+    #[test]
+    fn a_short_secret_is_a_violation() {
+        let mut violations = Violations::new();
+        AuthConfig::default().validate(&mut violations);
+        assert_eq!(
+            violations.finish().unwrap_err().violations[0].field,
+            "auth.secret"
+        );
+    }
+}
