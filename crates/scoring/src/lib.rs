@@ -1,0 +1,2 @@
+//! comptoir-scoring
+mod domain;
