@@ -1,0 +1,3 @@
+//! comptoir-identity
+#![allow(dead_code)]
+mod domain;
