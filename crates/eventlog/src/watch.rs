@@ -31,14 +31,22 @@ pub(crate) async fn watch(log: Weak<Inner>, ending: CancellationToken) {
         let has_news = match refresh(&inner, &mut lag_due).await {
             Ok(has_news) => has_news,
             Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, log.name = inner.name, "cannot look at the log");
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    log.name = inner.name,
+                    "cannot look at the log"
+                );
                 false
             }
         };
         let heads = Arc::clone(&inner.heads);
         drop(inner);
 
-        pause = if has_news { SHORTEST_PAUSE } else { (pause * 2).min(LONGEST_PAUSE) };
+        pause = if has_news {
+            SHORTEST_PAUSE
+        } else {
+            (pause * 2).min(LONGEST_PAUSE)
+        };
         let pause_for_cost = (look_began.elapsed() * PAUSE_PER_LOOK).min(Duration::from_secs(5));
         tokio::select! {
             () = tokio::time::sleep(pause.max(pause_for_cost)) => {}

@@ -43,7 +43,12 @@ pub struct OpenOptions {
 
 impl Default for OpenOptions {
     fn default() -> Self {
-        Self { max_connections: 10, sqlite_readers: 4, acquire_timeout: Duration::from_secs(30), sqlite_cache_kib: 32_768 }
+        Self {
+            max_connections: 10,
+            sqlite_readers: 4,
+            acquire_timeout: Duration::from_secs(30),
+            sqlite_cache_kib: 32_768,
+        }
     }
 }
 
@@ -69,7 +74,9 @@ impl Db {
     pub async fn begin(&self) -> Result<Tx, Error> {
         match self {
             // A deferred transaction that upgrades to a write can fail at once, whatever the busy timeout says.
-            Self::Sqlite(sqlite) => Ok(Tx::sqlite(sqlite.writer.begin_with("BEGIN IMMEDIATE").await?)),
+            Self::Sqlite(sqlite) => Ok(Tx::sqlite(
+                sqlite.writer.begin_with("BEGIN IMMEDIATE").await?,
+            )),
             Self::Postgres(pool) => Ok(Tx::postgres(pool.begin().await?)),
         }
     }
@@ -104,7 +111,9 @@ impl SqliteDb {
     async fn open(url: &str, options: &OpenOptions) -> Result<Self, Error> {
         let connect = SqliteConnectOptions::from_str(url)?;
         if url.contains(":memory:") || url.contains("mode=memory") {
-            return Err(Error::fatal("an in-memory SQLite database cannot be shared by connections; name a file"));
+            return Err(Error::fatal(
+                "an in-memory SQLite database cannot be shared by connections; name a file",
+            ));
         }
         create_parent(connect.get_filename())?;
 
@@ -131,7 +140,11 @@ impl SqliteDb {
             .idle_timeout(None)
             .max_lifetime(None)
             .test_before_acquire(false)
-            .connect_with(connect.clone().pragma("cache_size", cache(options.sqlite_cache_kib)))
+            .connect_with(
+                connect
+                    .clone()
+                    .pragma("cache_size", cache(options.sqlite_cache_kib)),
+            )
             .await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(options.sqlite_readers)
@@ -139,7 +152,11 @@ impl SqliteDb {
             .idle_timeout(None)
             .max_lifetime(None)
             .test_before_acquire(false)
-            .connect_with(connect.pragma("cache_size", cache(options.sqlite_cache_kib / 4)).pragma("query_only", "ON"))
+            .connect_with(
+                connect
+                    .pragma("cache_size", cache(options.sqlite_cache_kib / 4))
+                    .pragma("query_only", "ON"),
+            )
             .await?;
         Ok(Self { writer, readers })
     }
@@ -154,7 +171,10 @@ impl SqliteDb {
     }
 }
 
-pub(crate) async fn open_postgres(connect: PgConnectOptions, options: &OpenOptions) -> Result<PgPool, Error> {
+pub(crate) async fn open_postgres(
+    connect: PgConnectOptions,
+    options: &OpenOptions,
+) -> Result<PgPool, Error> {
     let connect = connect.statement_cache_capacity(STATEMENT_CACHE);
     let pool = PgPoolOptions::new()
         .max_connections(options.max_connections)

@@ -53,7 +53,9 @@ impl FoldError {
 
     /// Whether the follower's own database is at fault: then every unit has to wait, not only this one.
     pub(crate) fn is_store_unavailable(&self) -> bool {
-        self.0.downcast_ref::<store::Error>().is_some_and(store::Error::is_transient)
+        self.0
+            .downcast_ref::<store::Error>()
+            .is_some_and(store::Error::is_transient)
     }
 }
 

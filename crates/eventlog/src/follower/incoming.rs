@@ -66,7 +66,10 @@ impl Incoming {
                 let _ = ahead.send(Err(interrupted)).await;
             }
         });
-        Self { chunks, _reading: AbortOnDropHandle::new(reading) }
+        Self {
+            chunks,
+            _reading: AbortOnDropHandle::new(reading),
+        }
     }
 
     /// Waits for the next records; none when the publisher has ended the stream.
@@ -87,7 +90,8 @@ async fn read(
 ) -> Result<(), Interrupted> {
     let refused = |status: Status| Interrupted::Refused(Box::new(status));
     let room = Arc::new(Semaphore::new(AHEAD_BYTES));
-    let mut client = LogServiceClient::new(source).max_decoding_message_size(kit::MAX_MESSAGE_BYTES);
+    let mut client =
+        LogServiceClient::new(source).max_decoding_message_size(kit::MAX_MESSAGE_BYTES);
     let mut responses = client.follow(request).await.map_err(refused)?.into_inner();
     while let Some(response) = responses.message().await.map_err(refused)? {
         let chunk = unpack(response, &room).await?;
@@ -99,7 +103,8 @@ async fn read(
 }
 
 async fn unpack(response: FollowResponse, room: &Arc<Semaphore>) -> Result<Chunk, Interrupted> {
-    let partition = PartitionId::from_wire(response.partition.as_ref()).map_err(Interrupted::Nameless)?;
+    let partition =
+        PartitionId::from_wire(response.partition.as_ref()).map_err(Interrupted::Nameless)?;
     let append_time = response.append_time.unwrap_or_default();
     let compression = response.compression();
     let packed = Packed {
@@ -111,12 +116,18 @@ async fn unpack(response: FollowResponse, room: &Arc<Semaphore>) -> Result<Chunk
         records: response.records,
     };
     let unpacked = packed.unpack().map_err(Interrupted::Unreadable)?;
-    let bytes = u32::try_from(unpacked.weight().clamp(1, AHEAD_BYTES)).expect("the room fits 32 bits");
-    let permit = Arc::clone(room).acquire_many_owned(bytes).await.expect("the semaphore is never closed");
+    let bytes =
+        u32::try_from(unpacked.weight().clamp(1, AHEAD_BYTES)).expect("the room fits 32 bits");
+    let permit = Arc::clone(room)
+        .acquire_many_owned(bytes)
+        .await
+        .expect("the semaphore is never closed");
 
     let mut records = Vec::with_capacity(unpacked.len());
     for offset in packed.first_offset..packed.next_offset() {
-        let record = unpacked.record(&partition, offset).map_err(Interrupted::Unreadable)?;
+        let record = unpacked
+            .record(&partition, offset)
+            .map_err(Interrupted::Unreadable)?;
         if !is_redacted(&record.record) {
             records.push(record);
         }

@@ -22,9 +22,16 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// What the supervisor tells a lane.
 pub(crate) enum Command {
     /// Fold this unit, whose lease was taken at `epoch`; these are the partitions it has.
-    Assign { unit: Unit, epoch: u64, partitions: BTreeSet<u32> },
+    Assign {
+        unit: Unit,
+        epoch: u64,
+        partitions: BTreeSet<u32>,
+    },
     /// Stop folding this unit; answered when nothing more of it will be committed.
-    Revoke { unit: Unit, done: oneshot::Sender<()> },
+    Revoke {
+        unit: Unit,
+        done: oneshot::Sender<()>,
+    },
 }
 
 /// Runs a lane until `ending`, then finishes its batch.
@@ -63,7 +70,9 @@ pub(crate) struct Pause {
 
 impl Pause {
     fn fail(&mut self) {
-        let pause = FIRST_PAUSE.saturating_mul(1 << self.failures.min(16)).min(LONGEST_PAUSE);
+        let pause = FIRST_PAUSE
+            .saturating_mul(1 << self.failures.min(16))
+            .min(LONGEST_PAUSE);
         self.failures = self.failures.saturating_add(1);
         self.until = Some(Instant::now() + pause);
     }
@@ -103,7 +112,11 @@ impl<F: FoldFactory> Lane<F> {
 
     fn obey(&mut self, command: Command) {
         match command {
-            Command::Assign { unit, epoch, partitions } => {
+            Command::Assign {
+                unit,
+                epoch,
+                partitions,
+            } => {
                 let seat = self.seats.entry(unit).or_insert_with(|| Seat {
                     epoch,
                     partitions: BTreeSet::new(),
@@ -127,8 +140,11 @@ impl<F: FoldFactory> Lane<F> {
 
     fn remove(&mut self, unit: &Unit) {
         if let Some(seat) = self.seats.remove(unit) {
-            let partitions: Vec<PartitionId> =
-                seat.partitions.iter().map(|&partition| PartitionId::new(&unit.tenant, partition)).collect();
+            let partitions: Vec<PartitionId> = seat
+                .partitions
+                .iter()
+                .map(|&partition| PartitionId::new(&unit.tenant, partition))
+                .collect();
             self.shared.positions.forget(&partitions);
         }
     }
@@ -145,27 +161,41 @@ impl<F: FoldFactory> Lane<F> {
                 continue;
             }
             seat.pause.until = None;
-            if let Err(error) = seat.make_ready(&self.shared, self.factory.as_ref(), unit).await {
+            if let Err(error) = seat
+                .make_ready(&self.shared, self.factory.as_ref(), unit)
+                .await
+            {
                 self.shared.metrics.errors.inc();
                 tracing::error!(error = error.cause() as &dyn std::error::Error, unit = %unit, "cannot open a unit");
                 seat.pause.fail();
                 continue;
             }
             let open = seat.open.as_ref().expect("the seat was made ready");
-            let at = |(&partition, &next_offset): (&u32, &u64)| (PartitionId::new(&unit.tenant, partition), next_offset);
+            let at = |(&partition, &next_offset): (&u32, &u64)| {
+                (PartitionId::new(&unit.tenant, partition), next_offset)
+            };
             cursors.extend(open.cursors.iter().map(at));
         }
         if !cursors.is_empty() {
             self.shared.positions.set(cursors.iter().cloned());
             let options = &self.shared.options;
-            self.incoming = Some(Incoming::open(options.source.clone(), options.name, &cursors));
+            self.incoming = Some(Incoming::open(
+                options.source.clone(),
+                options.name,
+                &cursors,
+            ));
         }
     }
 
     /// Returns when a pause ends that keeps the lane or one of its units from being followed.
     fn next_wake(&self) -> Option<Instant> {
         // While the lane pauses, its units wait with it.
-        self.pause.until.or_else(|| self.seats.values().filter_map(|seat| seat.pause.until).min())
+        self.pause.until.or_else(|| {
+            self.seats
+                .values()
+                .filter_map(|seat| seat.pause.until)
+                .min()
+        })
     }
 
     fn interrupted(&mut self, interrupted: &(dyn std::error::Error + 'static)) {
@@ -199,8 +229,9 @@ impl<F: FoldFactory> Lane<F> {
         }
 
         // A unit that failed before is folded alone, so that it cannot undo the others' work again.
-        let (suspect, sound): (BTreeMap<_, _>, BTreeMap<_, _>) =
-            gathered.into_iter().partition(|(unit, _)| self.seats[unit].pause.failures > 0);
+        let (suspect, sound): (BTreeMap<_, _>, BTreeMap<_, _>) = gathered
+            .into_iter()
+            .partition(|(unit, _)| self.seats[unit].pause.failures > 0);
         if !sound.is_empty() && !self.fold(sound).await {
             return;
         }
@@ -214,11 +245,16 @@ impl<F: FoldFactory> Lane<F> {
     fn gather(&self, gathered: &mut BTreeMap<Unit, Work>, chunk: Chunk) {
         let unit = self.shared.options.unit.of(&chunk.partition);
         let open = self.seats.get(&unit).and_then(|seat| seat.open.as_ref());
-        let Some(&committed) = open.and_then(|open| open.cursors.get(&chunk.partition.partition)) else {
+        let Some(&committed) = open.and_then(|open| open.cursors.get(&chunk.partition.partition))
+        else {
             return;
         };
         let work = gathered.entry(unit).or_default();
-        let next_offset = work.cursors.get(&chunk.partition.partition).copied().unwrap_or(committed);
+        let next_offset = work
+            .cursors
+            .get(&chunk.partition.partition)
+            .copied()
+            .unwrap_or(committed);
         work.add(chunk, next_offset);
     }
 
@@ -228,8 +264,15 @@ impl<F: FoldFactory> Lane<F> {
         let outcome = {
             let mut seats = Vec::new();
             for (unit, seat) in &mut self.seats {
-                let (Some(work), Some(open)) = (batch.get(unit), seat.open.as_mut()) else { continue };
-                seats.push(work::Seat { unit, epoch: seat.epoch, fold: &mut open.fold, work });
+                let (Some(work), Some(open)) = (batch.get(unit), seat.open.as_mut()) else {
+                    continue;
+                };
+                seats.push(work::Seat {
+                    unit,
+                    epoch: seat.epoch,
+                    fold: &mut open.fold,
+                    work,
+                });
             }
             work::commit(&self.shared, &mut seats).await
         };
@@ -252,8 +295,12 @@ impl<F: FoldFactory> Lane<F> {
         let mut newest_us = i64::MIN;
         let mut moved = Vec::new();
         for (unit, work) in batch {
-            let Some(seat) = self.seats.get_mut(unit) else { continue };
-            let Some(open) = seat.open.as_mut() else { continue };
+            let Some(seat) = self.seats.get_mut(unit) else {
+                continue;
+            };
+            let Some(open) = seat.open.as_mut() else {
+                continue;
+            };
             seat.pause = Pause::default();
             open.fold.committed();
             for (&partition, &next_offset) in &work.cursors {
@@ -261,7 +308,10 @@ impl<F: FoldFactory> Lane<F> {
                 moved.push((PartitionId::new(&unit.tenant, partition), next_offset));
             }
             records += work.records.len();
-            newest_us = work.records.last().map_or(newest_us, |record| newest_us.max(record.append_time_us));
+            newest_us = work
+                .records
+                .last()
+                .map_or(newest_us, |record| newest_us.max(record.append_time_us));
         }
         self.shared.positions.set(moved);
 
@@ -279,7 +329,9 @@ impl<F: FoldFactory> Lane<F> {
         self.shared.metrics.errors.inc();
         let is_doubtful = matches!(failure, Failure::Doubtful(_));
         for unit in batch.keys() {
-            let Some(seat) = self.seats.get_mut(unit) else { continue };
+            let Some(seat) = self.seats.get_mut(unit) else {
+                continue;
+            };
             match &mut seat.open {
                 // The commit may have happened: only the database knows, so memory is given up.
                 open if is_doubtful => *open = None,
@@ -297,7 +349,9 @@ impl<F: FoldFactory> Lane<F> {
 
     /// Lets a unit whose fold failed rest, while the others go on.
     fn rest(&mut self, unit: &Unit, error: &FoldError) {
-        let Some(seat) = self.seats.get_mut(unit) else { return };
+        let Some(seat) = self.seats.get_mut(unit) else {
+            return;
+        };
         seat.pause.fail();
         tracing::error!(
             error = error.cause() as &dyn std::error::Error,
@@ -317,7 +371,9 @@ impl<F: FoldFactory> Lane<F> {
         };
         let is_ours = |unit: &Unit, epoch: u64| {
             leases.iter().any(|lease| {
-                lease.unit == *unit && lease.epoch == epoch && lease.owner == self.shared.scope.owner
+                lease.unit == *unit
+                    && lease.epoch == epoch
+                    && lease.owner == self.shared.scope.owner
             })
         };
         let lost: Vec<Unit> = self
@@ -344,10 +400,17 @@ impl<F: Fold> Seat<F> {
         unit: &Unit,
     ) -> Result<(), FoldError> {
         if self.open.is_none() {
-            self.open = Some(OpenSeat { fold: factory.open(unit).await?, cursors: BTreeMap::new() });
+            self.open = Some(OpenSeat {
+                fold: factory.open(unit).await?,
+                cursors: BTreeMap::new(),
+            });
         }
         let open = self.open.as_mut().expect("it was opened above");
-        if self.partitions.iter().all(|partition| open.cursors.contains_key(partition)) {
+        if self
+            .partitions
+            .iter()
+            .all(|partition| open.cursors.contains_key(partition))
+        {
             return Ok(());
         }
         let stored = stored_cursors(shared, unit).await?;
@@ -362,7 +425,10 @@ impl<F: Fold> Seat<F> {
 async fn stored_cursors(shared: &Shared, unit: &Unit) -> Result<BTreeMap<u32, u64>, Error> {
     let (follower, log) = (&shared.scope.follower, &shared.scope.log);
     let stored = cursors::of_tenant(&shared.options.db, follower, log, &unit.tenant).await?;
-    Ok(stored.into_iter().map(|(partition, next_offset)| (partition.partition, next_offset)).collect())
+    Ok(stored
+        .into_iter()
+        .map(|(partition, next_offset)| (partition.partition, next_offset))
+        .collect())
 }
 
 async fn next(

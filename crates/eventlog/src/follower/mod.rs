@@ -9,6 +9,7 @@ mod supervisor;
 mod work;
 
 use std::fmt;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,11 +19,13 @@ use kit::server::Readiness;
 use kit::shutdown::Shutdown;
 use kit::{Clock, TenantId};
 use store::Db;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 pub use self::fold::{Fold, FoldError, FoldFactory};
 pub use self::positions::FollowerHandle;
 use self::positions::Positions;
+pub use self::supervisor::LaneEnded;
 use crate::measure::FollowerMetrics;
 use crate::record::PartitionId;
 use crate::store::leases::Scope;
@@ -60,7 +63,10 @@ impl UnitKind {
             Self::Tenant => None,
             Self::Partition => Some(partition.partition),
         };
-        Unit { tenant: partition.tenant.clone(), partition: number }
+        Unit {
+            tenant: partition.tenant.clone(),
+            partition: number,
+        }
     }
 }
 
@@ -101,7 +107,17 @@ impl FollowerOptions {
             Db::Sqlite(_) => 1,
             Db::Postgres(_) => 4,
         };
-        Self { name, log, unit, db, source, clock, batch: 2_000, lanes, lease: Duration::from_secs(6) }
+        Self {
+            name,
+            log,
+            unit,
+            db,
+            source,
+            clock,
+            batch: 2_000,
+            lanes,
+            lease: Duration::from_secs(6),
+        }
     }
 }
 
@@ -128,9 +144,32 @@ impl<F: FoldFactory> Follower<F> {
     /// Runs it until shutdown, when it finishes its batches and gives its units up.
     ///
     /// Counts as ready when it has reached the publisher and its own database once.
-    pub fn spawn(self, shutdown: &Shutdown, readiness: &Readiness, metrics: &Metrics) -> FollowerHandle {
-        let name = format!("follower {} of {}", self.options.name, self.options.log);
-        let ready = readiness.register(name.clone());
+    pub fn spawn(
+        self,
+        shutdown: &Shutdown,
+        readiness: &Readiness,
+        metrics: &Metrics,
+    ) -> FollowerHandle {
+        let name = self.task_name();
+        let (handle, task) = self.into_task(readiness, metrics, shutdown.token.clone());
+        shutdown.spawn(name, task);
+        handle
+    }
+
+    /// Returns the task that runs it until `ending`, for a caller that wants to own the task.
+    ///
+    /// Dropping the task is like a crash: nothing half done is committed, and the units are free again when the
+    /// lease has run out.
+    pub fn into_task(
+        self,
+        readiness: &Readiness,
+        metrics: &Metrics,
+        ending: CancellationToken,
+    ) -> (
+        FollowerHandle,
+        impl Future<Output = Result<(), LaneEnded>> + Send + 'static,
+    ) {
+        let ready = readiness.register(self.task_name());
         let positions = Arc::new(Positions::default());
         let shared = Arc::new(Shared {
             scope: Scope {
@@ -142,8 +181,11 @@ impl<F: FoldFactory> Follower<F> {
             metrics: FollowerMetrics::new(metrics, self.options.log, self.options.name),
             options: self.options,
         });
-        let run = supervisor::run(shared, Arc::new(self.factory), ready, shutdown.token.clone());
-        shutdown.spawn(name, run);
-        FollowerHandle::new(positions)
+        let task = supervisor::run(shared, Arc::new(self.factory), ready, ending);
+        (FollowerHandle::new(positions), task)
+    }
+
+    fn task_name(&self) -> String {
+        format!("follower {} of {}", self.options.name, self.options.log)
     }
 }

@@ -31,7 +31,7 @@ const REPORT_CURSORS: usize = 5_000;
 /// Why a follower ended before its time; it takes the process down.
 #[derive(Debug, thiserror::Error)]
 #[error("a lane of the follower ended")]
-pub(crate) struct LaneEnded;
+pub struct LaneEnded;
 
 struct Supervisor {
     shared: Arc<Shared>,
@@ -105,7 +105,10 @@ pub(crate) async fn run<F: FoldFactory>(
 
     while let Some(ended) = tasks.join_next().await {
         if let Err(error) = ended {
-            tracing::warn!(error = &error as &dyn std::error::Error, "a lane failed while stopping");
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "a lane failed while stopping"
+            );
         }
     }
     // No sign of life may follow the farewell.
@@ -128,10 +131,17 @@ async fn stay_alive(shared: Arc<Shared>) {
     let lease_us = i64::try_from(shared.options.lease.as_micros()).unwrap_or(i64::MAX / 4);
     loop {
         let now_us = system_now_us();
-        let pause = match shared.scope.renew(&shared.options.db, now_us, now_us + lease_us).await {
+        let pause = match shared
+            .scope
+            .renew(&shared.options.db, now_us, now_us + lease_us)
+            .await
+        {
             Ok(()) => shared.options.lease / 3,
             Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "cannot renew the leases");
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "cannot renew the leases"
+                );
                 ROUND
             }
         };
@@ -141,7 +151,9 @@ async fn stay_alive(shared: Arc<Shared>) {
 
 /// Leases are about the real world: the injected clock may be virtual.
 fn system_now_us() -> i64 {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since_epoch = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX)
 }
 
@@ -173,7 +185,11 @@ impl Supervisor {
             self.held.remove(&unit);
         }
         // Leases are looked at even while the publisher is away.
-        let discovered = if Instant::now() >= self.discovery_due { self.discover().await } else { Ok(()) };
+        let discovered = if Instant::now() >= self.discovery_due {
+            self.discover().await
+        } else {
+            Ok(())
+        };
 
         let (db, scope) = (&self.shared.options.db, &self.shared.scope);
         let now_us = system_now_us();
@@ -187,7 +203,13 @@ impl Supervisor {
         let Plan { take, give_up } = leasing::plan(&scope.owner, &units, &leases, &living);
         if !take.is_empty() {
             for lease in scope.take(db, &take, now_us).await? {
-                self.held.insert(lease.unit, Held { epoch: lease.epoch, assigned: BTreeSet::new() });
+                self.held.insert(
+                    lease.unit,
+                    Held {
+                        epoch: lease.epoch,
+                        assigned: BTreeSet::new(),
+                    },
+                );
             }
         }
         for unit in give_up {
@@ -202,7 +224,10 @@ impl Supervisor {
     async fn discover(&mut self) -> Result<(), Error> {
         let mut client = self.client();
         let response = client.list_partitions(ListPartitionsRequest {}).await;
-        let ends = response.map_err(|status| Error::Unavailable(Arc::new(status)))?.into_inner().ends;
+        let ends = response
+            .map_err(|status| Error::Unavailable(Arc::new(status)))?
+            .into_inner()
+            .ends;
         let pause = DISCOVERY_PER_THOUSAND.mul_f64(ends.len() as f64 / 1_000.0);
         self.discovery_due = Instant::now() + pause.clamp(ROUND / 2, SLOWEST_DISCOVERY);
 
@@ -210,7 +235,10 @@ impl Supervisor {
         for end in ends {
             let partition = PartitionId::from_wire(end.partition.as_ref())
                 .map_err(|error| Error::Fatal(Arc::new(error)))?;
-            known.entry(self.shared.options.unit.of(&partition)).or_default().insert(partition.partition);
+            known
+                .entry(self.shared.options.unit.of(&partition))
+                .or_default()
+                .insert(partition.partition);
         }
         self.known = known;
         Ok(())
@@ -219,7 +247,9 @@ impl Supervisor {
     /// Tells lanes of the units, and partitions of units, that they do not fold yet.
     fn assign(&mut self) {
         for (unit, held) in &mut self.held {
-            let Some(partitions) = self.known.get(unit) else { continue };
+            let Some(partitions) = self.known.get(unit) else {
+                continue;
+            };
             if partitions.is_subset(&held.assigned) {
                 continue;
             }
@@ -227,7 +257,11 @@ impl Supervisor {
             let (unit, partitions) = (unit.clone(), partitions.clone());
             let lane = lane_of(&unit, self.lanes.len());
             // A lane that has ended takes the follower with it.
-            let _ = self.lanes[lane].send(Command::Assign { unit, epoch: held.epoch, partitions });
+            let _ = self.lanes[lane].send(Command::Assign {
+                unit,
+                epoch: held.epoch,
+                partitions,
+            });
         }
     }
 
@@ -236,10 +270,16 @@ impl Supervisor {
         if self.held.remove(unit).is_some() {
             let (done, is_done) = oneshot::channel();
             let lane = lane_of(unit, self.lanes.len());
-            let _ = self.lanes[lane].send(Command::Revoke { unit: unit.clone(), done });
+            let _ = self.lanes[lane].send(Command::Revoke {
+                unit: unit.clone(),
+                done,
+            });
             let _ = is_done.await;
         }
-        self.shared.scope.release(&self.shared.options.db, unit).await
+        self.shared
+            .scope
+            .release(&self.shared.options.db, unit)
+            .await
     }
 
     /// Reports the cursors that moved; what cannot be reported now is reported later.
@@ -255,7 +295,10 @@ impl Supervisor {
                 cursors: cursors.iter().map(cursor).collect(),
             };
             if let Err(status) = self.client().report_progress(request).await {
-                tracing::debug!(error = &status as &dyn std::error::Error, "cannot report progress");
+                tracing::debug!(
+                    error = &status as &dyn std::error::Error,
+                    "cannot report progress"
+                );
                 self.shared.positions.put_back(cursors);
             }
         }
@@ -265,12 +308,16 @@ impl Supervisor {
     async fn leave(&self) {
         if let Err(error) = self.shared.scope.leave(&self.shared.options.db).await {
             // The leases run out by themselves.
-            tracing::warn!(error = &error as &dyn std::error::Error, "cannot give the leases up");
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "cannot give the leases up"
+            );
         }
     }
 
     fn client(&self) -> LogServiceClient<kit::channel::Channel> {
-        LogServiceClient::new(self.shared.options.source.clone()).max_decoding_message_size(kit::MAX_MESSAGE_BYTES)
+        LogServiceClient::new(self.shared.options.source.clone())
+            .max_decoding_message_size(kit::MAX_MESSAGE_BYTES)
     }
 }
 

@@ -19,7 +19,11 @@ const READ: &str = "
 type Row = (i64, i64, i64, i64, i64, Vec<u8>);
 
 /// Stores batches, whose first offsets are set.
-pub(crate) async fn insert(tx: &mut Tx, log: &str, batches: &[(PartitionId, Packed)]) -> Result<(), Error> {
+pub(crate) async fn insert(
+    tx: &mut Tx,
+    log: &str,
+    batches: &[(PartitionId, Packed)],
+) -> Result<(), Error> {
     const COLUMNS: usize = 10;
     for chunk in batches.chunks(store::rows_per_statement(COLUMNS)) {
         store::within!(tx, conn => {
@@ -87,7 +91,9 @@ pub(crate) async fn read_in(
     Ok(batch.filter(|batch| batch.first_offset <= offset))
 }
 
-fn packed((first_offset, last_offset, append_time_us, compression, crc32, records): Row) -> Result<Packed, Error> {
+fn packed(
+    (first_offset, last_offset, append_time_us, compression, crc32, records): Row,
+) -> Result<Packed, Error> {
     let damaged = || Error::Damaged(format!("the row of the batch at offset {first_offset}"));
     let compression = i32::try_from(compression).map_err(|_| damaged())?;
     Ok(Packed {
@@ -106,7 +112,12 @@ const REWRITE: &str = "
      WHERE log = $1 AND tenant_id = $2 AND partition = $3 AND last_offset = $4";
 
 /// Replaces the bytes of a batch that keeps its offsets.
-pub(crate) async fn rewrite(tx: &mut Tx, log: &str, partition: &PartitionId, batch: &Packed) -> Result<(), Error> {
+pub(crate) async fn rewrite(
+    tx: &mut Tx,
+    log: &str,
+    partition: &PartitionId,
+    batch: &Packed,
+) -> Result<(), Error> {
     store::within!(tx, conn => {
         sqlx::query(REWRITE)
             .bind(log)
@@ -164,7 +175,13 @@ pub(crate) async fn oldest(
             .fetch_all(pool)
             .await
     })?;
-    let sized = |(tenant_id, partition, last_offset, append_time_us, stored_bytes): (String, i64, i64, i64, i64)| {
+    let sized = |(tenant_id, partition, last_offset, append_time_us, stored_bytes): (
+        String,
+        i64,
+        i64,
+        i64,
+        i64,
+    )| {
         Ok(Sized {
             partition: partition_id(&tenant_id, partition)?,
             last_offset: unsigned(last_offset),
@@ -177,12 +194,18 @@ pub(crate) async fn oldest(
 
 /// Returns the bytes that the batches of `log` take.
 pub(crate) async fn total_bytes(db: &Db, log: &str) -> Result<u64, Error> {
-    let bytes: i64 = store::on!(db, pool => sqlx::query_scalar(TOTAL_BYTES).bind(log).fetch_one(pool).await)?;
+    let bytes: i64 =
+        store::on!(db, pool => sqlx::query_scalar(TOTAL_BYTES).bind(log).fetch_one(pool).await)?;
     Ok(unsigned(bytes))
 }
 
 /// Removes the batches up to the one that ends at `last_offset`; returns how many there were.
-pub(crate) async fn cut(tx: &mut Tx, log: &str, partition: &PartitionId, last_offset: u64) -> Result<u64, Error> {
+pub(crate) async fn cut(
+    tx: &mut Tx,
+    log: &str,
+    partition: &PartitionId,
+    last_offset: u64,
+) -> Result<u64, Error> {
     let removed = store::within!(tx, conn => {
         sqlx::query(CUT)
             .bind(log)

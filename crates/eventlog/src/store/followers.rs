@@ -70,7 +70,14 @@ pub(crate) async fn report(
 pub(crate) async fn lags(db: &Db, log: &str) -> Result<Vec<Lag>, Error> {
     let rows: Vec<(String, String, i64, i64, i64, i64)> =
         store::on!(db, pool => sqlx::query_as(LAGS).bind(log).fetch_all(pool).await)?;
-    let lag = |(follower, tenant_id, partition, end, next_offset, report_time_us): (String, String, i64, i64, i64, i64)| {
+    let lag = |(follower, tenant_id, partition, end, next_offset, report_time_us): (
+        String,
+        String,
+        i64,
+        i64,
+        i64,
+        i64,
+    )| {
         Ok(Lag {
             follower,
             partition: partition_id(&tenant_id, partition)?,

@@ -60,7 +60,12 @@ const LEAVE: &str = "
 
 impl Scope {
     /// Says that this replica lives until `expire_time_us`, and forgets those dead since long before `now_us`.
-    pub(crate) async fn renew(&self, db: &Db, now_us: i64, expire_time_us: i64) -> Result<(), Error> {
+    pub(crate) async fn renew(
+        &self,
+        db: &Db,
+        now_us: i64,
+        expire_time_us: i64,
+    ) -> Result<(), Error> {
         const REMEMBER_DEAD_US: i64 = 3_600_000_000;
         let mut tx = db.begin().await?;
         store::within!(tx, conn => {
@@ -95,13 +100,22 @@ impl Scope {
             sqlx::query_as(LEASES).bind(&self.follower).bind(&self.log).fetch_all(pool).await
         })?;
         let lease = |(tenant_id, partition, owner, epoch): (String, i64, String, i64)| {
-            Ok(Lease { unit: unit(&tenant_id, partition)?, owner, epoch: unsigned(epoch) })
+            Ok(Lease {
+                unit: unit(&tenant_id, partition)?,
+                owner,
+                epoch: unsigned(epoch),
+            })
         };
         rows.into_iter().map(lease).collect()
     }
 
     /// Takes those of `units` that nobody living holds; returns what was taken.
-    pub(crate) async fn take(&self, db: &Db, units: &[Unit], now_us: i64) -> Result<Vec<Lease>, Error> {
+    pub(crate) async fn take(
+        &self,
+        db: &Db,
+        units: &[Unit],
+        now_us: i64,
+    ) -> Result<Vec<Lease>, Error> {
         const COLUMNS: usize = 6;
         let mut taken = Vec::new();
         let mut tx = db.begin().await?;
@@ -132,7 +146,11 @@ impl Scope {
             })?;
             for (tenant_id, partition, epoch) in rows {
                 let unit = unit(&tenant_id, partition)?;
-                taken.push(Lease { unit, owner: self.owner.clone(), epoch: unsigned(epoch) });
+                taken.push(Lease {
+                    unit,
+                    owner: self.owner.clone(),
+                    epoch: unsigned(epoch),
+                });
             }
         }
         tx.commit().await?;
@@ -158,7 +176,10 @@ impl Scope {
                 query.build().execute(&mut *conn).await.map(|done| done.rows_affected())
             })?;
             if ours != chunk.len() as u64 {
-                return Err(Error::Fenced(format!("{} lost units of log {}", self.follower, self.log)));
+                return Err(Error::Fenced(format!(
+                    "{} lost units of log {}",
+                    self.follower, self.log
+                )));
             }
         }
         Ok(())
@@ -204,10 +225,19 @@ fn stored_partition(unit: &Unit) -> i64 {
 }
 
 fn unit(tenant_id: &str, partition: i64) -> Result<Unit, Error> {
-    let tenant = tenant_id.try_into().map_err(|_| Error::Damaged("a stored tenant id".into()))?;
+    let tenant = tenant_id
+        .try_into()
+        .map_err(|_| Error::Damaged("a stored tenant id".into()))?;
     if partition == WHOLE_TENANT {
-        return Ok(Unit { tenant, partition: None });
+        return Ok(Unit {
+            tenant,
+            partition: None,
+        });
     }
-    let partition = u32::try_from(partition).map_err(|_| Error::Damaged("a stored partition number".into()))?;
-    Ok(Unit { tenant, partition: Some(partition) })
+    let partition =
+        u32::try_from(partition).map_err(|_| Error::Damaged("a stored partition number".into()))?;
+    Ok(Unit {
+        tenant,
+        partition: Some(partition),
+    })
 }

@@ -70,7 +70,11 @@ const REMOVE_TENANT_FOLLOWERS: &str = "
 
 /// Removes everything `log` keeps of `tenant`.
 pub(crate) async fn remove_tenant(tx: &mut Tx, log: &str, tenant: &TenantId) -> Result<(), Error> {
-    for statement in [REMOVE_TENANT_PARTITIONS, REMOVE_TENANT_BATCHES, REMOVE_TENANT_FOLLOWERS] {
+    for statement in [
+        REMOVE_TENANT_PARTITIONS,
+        REMOVE_TENANT_BATCHES,
+        REMOVE_TENANT_FOLLOWERS,
+    ] {
         store::within!(tx, conn => {
             sqlx::query(statement).bind(log).bind(tenant.as_str()).execute(&mut *conn).await.map(|_| ())
         })?;
@@ -84,7 +88,11 @@ const OLDEST_OF_PARTITION: &str = "
      WHERE log = $1 AND tenant_id = $2 AND partition = $3";
 
 /// Returns the first offset that is still kept, if any batch is.
-pub(crate) async fn oldest(db: &Db, log: &str, partition: &PartitionId) -> Result<Option<u64>, Error> {
+pub(crate) async fn oldest(
+    db: &Db,
+    log: &str,
+    partition: &PartitionId,
+) -> Result<Option<u64>, Error> {
     let oldest: Option<i64> = store::on!(db, pool => {
         sqlx::query_scalar(OLDEST_OF_PARTITION)
             .bind(log)
