@@ -1,0 +1,5 @@
+//! Recommendation as a process of its own.
+
+fn main() -> std::process::ExitCode {
+    kit::binary::serve::<comptoir_recommendation::Recommendation>()
+}
