@@ -1,0 +1,156 @@
+//! Configuration: defaults here, then a TOML file, then the environment.
+
+use std::time::Duration;
+
+use kit::Violations;
+use kit::binary::ServiceConfig;
+use kit::config::{AuthConfig, ClockConfig, Secret, ServerConfig, StoreConfig, TelemetryConfig};
+use serde::{Deserialize, Serialize};
+
+use crate::domain::currency::Currency;
+use crate::domain::write_key;
+
+/// Configuration of ingestion.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where it serves.
+    pub server: ServerConfig,
+    /// Its database.
+    pub store: StoreConfig,
+    /// How tokens are signed.
+    pub auth: AuthConfig,
+    /// Logs and traces.
+    pub telemetry: TelemetryConfig,
+    /// The time.
+    pub clock: ClockConfig,
+    /// How events are taken.
+    pub collect: CollectConfig,
+    /// A first source.
+    pub bootstrap: BootstrapConfig,
+}
+
+/// Section `[collect]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CollectConfig {
+    /// How long a message id is remembered, in days: a second event with it is a duplicate. 1 to 400.
+    pub dedupe_days: u32,
+    /// Partitions of the event log for each tenant. Never change it for a log that holds events. 1 to 1024.
+    pub partitions: u32,
+    /// How much may wait to be committed, in KiB of serialised events; more is refused for the moment. 1024 or more.
+    pub queue_kib: u32,
+    /// How long a write key or a source is used without asking the store again, in milliseconds. A key that is revoked
+    /// at one replica ends at the others within this time. At most 60000.
+    pub source_cache_ms: u64,
+}
+
+impl Default for CollectConfig {
+    fn default() -> Self {
+        Self { dedupe_days: 7, partitions: 8, queue_kib: 65_536, source_cache_ms: 2_000 }
+    }
+}
+
+impl CollectConfig {
+    pub(crate) fn dedupe_window_us(&self) -> i64 {
+        i64::from(self.dedupe_days) * 24 * 3_600 * 1_000_000
+    }
+
+    pub(crate) fn source_cache_ttl(&self) -> Duration {
+        Duration::from_millis(self.source_cache_ms)
+    }
+}
+
+/// Section `[bootstrap]`: a source that is there from the start, so that a fresh installation can be written to. Nothing
+/// happens while `write_key` is empty, nor when the tenant has a source of this name already.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BootstrapConfig {
+    /// Whose source it is.
+    pub tenant: String,
+    /// Name of the source.
+    pub source: String,
+    /// Write key of the source: 8 to 100 characters of `[A-Za-z0-9_-]`.
+    pub write_key: Secret,
+    /// Currency of amounts that come without one; empty for none.
+    pub default_currency: String,
+}
+
+impl Default for BootstrapConfig {
+    fn default() -> Self {
+        Self {
+            tenant: "default".to_owned(),
+            source: "site".to_owned(),
+            write_key: Secret::default(),
+            default_currency: String::new(),
+        }
+    }
+}
+
+impl ServiceConfig for Config {
+    fn server(&self) -> &ServerConfig {
+        &self.server
+    }
+
+    fn store(&self) -> &StoreConfig {
+        &self.store
+    }
+
+    fn auth(&self) -> &AuthConfig {
+        &self.auth
+    }
+
+    fn telemetry(&self) -> &TelemetryConfig {
+        &self.telemetry
+    }
+
+    fn clock(&self) -> &ClockConfig {
+        &self.clock
+    }
+
+    fn validate(&self, violations: &mut Violations) {
+        let collect = &self.collect;
+        violations.check((1..=400).contains(&collect.dedupe_days), "collect.dedupe_days", "must be 1 to 400");
+        violations.check((1..=1024).contains(&collect.partitions), "collect.partitions", "must be 1 to 1024");
+        violations.check(collect.queue_kib >= 1024, "collect.queue_kib", "must be 1024 or more");
+        violations.check(collect.source_cache_ms <= 60_000, "collect.source_cache_ms", "must be at most 60000");
+
+        let bootstrap = &self.bootstrap;
+        if bootstrap.write_key.expose().is_empty() {
+            return;
+        }
+        let currency = bootstrap.default_currency.as_str();
+        violations.take(kit::TenantId::try_from(bootstrap.tenant.as_str()), "bootstrap.tenant");
+        violations.check(
+            write_key::is_well_formed(bootstrap.write_key.expose()),
+            "bootstrap.write_key",
+            "must be 8 to 100 characters of [A-Za-z0-9_-]",
+        );
+        violations.check(
+            currency.is_empty() || Currency::parse(currency).is_some(),
+            "bootstrap.default_currency",
+            "must be an active code of ISO 4217",
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_valid_and_nonsense_is_named() {
+        let mut violations = Violations::new();
+        Config::default().validate(&mut violations);
+        assert!(violations.is_empty());
+
+        let mut config = Config::default();
+        config.collect.dedupe_days = 0;
+        config.bootstrap.write_key = "short".into();
+        config.bootstrap.default_currency = "XYZ".into();
+        config.validate(&mut violations);
+        let fields: Vec<String> =
+            violations.finish().unwrap_err().violations.into_iter().map(|violation| violation.field).collect();
+        assert_eq!(fields, ["collect.dedupe_days", "bootstrap.write_key", "bootstrap.default_currency"]);
+    }
+}

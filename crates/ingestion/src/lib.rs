@@ -1,0 +1,2 @@
+//! comptoir-ingestion
+mod domain;

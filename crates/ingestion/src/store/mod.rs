@@ -1,0 +1,9 @@
+//! The only SQL of this service. One text serves both engines.
+
+pub(crate) mod counts;
+pub(crate) mod dead_letters;
+pub(crate) mod seen;
+pub(crate) mod sources;
+#[cfg(test)]
+mod tests;
+pub(crate) mod write_keys;

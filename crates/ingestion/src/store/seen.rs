@@ -1,0 +1,127 @@
+//! The deduplication window.
+
+use std::collections::HashSet;
+
+use kit::TenantId;
+use sqlx::{AssertSqlSafe, Row};
+use store::{Db, Error, Tx};
+
+use crate::domain::finish::MessageHash;
+
+/// Rows in one statement; full ones share one prepared statement.
+const ROWS: usize = 500;
+/// Statements of so few rows are worth keeping prepared as well: single events are common.
+const FEW_ROWS: usize = 4;
+
+/// Parts of a tenant's hashes that are swept apart from each other; at 10^8 rows each holds some 25,000.
+pub(crate) const SLICES: u16 = 4_096;
+
+const ANY_EXPIRED: &str = "
+    SELECT 1
+      FROM seen_messages
+     WHERE tenant_id = $1
+       AND message_hash >= $2
+       AND message_hash < $3
+       AND received_us < $4
+     LIMIT 1";
+const DELETE_EXPIRED: &str = "
+    DELETE FROM seen_messages
+     WHERE tenant_id = $1
+       AND message_hash >= $2
+       AND message_hash < $3
+       AND received_us < $4";
+
+/// Records messages, each given once, and returns those that were not seen since `cutoff_us`.
+///
+/// Exact: it stands or falls with the transaction, and two transactions that bring the same message wait for each
+/// other. Messages are recorded in the order of their hashes, so that they cannot wait in a circle.
+pub(crate) async fn insert_new(
+    tx: &mut Tx,
+    tenant: &TenantId,
+    mut hashes: Vec<MessageHash>,
+    received_us: i64,
+    cutoff_us: i64,
+) -> Result<HashSet<MessageHash>, Error> {
+    hashes.sort_unstable();
+    let mut fresh = HashSet::with_capacity(hashes.len());
+    for chunk in hashes.chunks(ROWS) {
+        let sql = insert_statement(chunk.len());
+        let keep_prepared = chunk.len() == ROWS || chunk.len() <= FEW_ROWS;
+        let rows: Vec<Vec<u8>> = store::within!(tx, conn => {
+            let mut query = sqlx::query(AssertSqlSafe(sql)).persistent(keep_prepared);
+            query = query.bind(tenant.as_str()).bind(received_us).bind(cutoff_us);
+            for hash in chunk {
+                query = query.bind(hash.as_slice());
+            }
+            let rows = query.fetch_all(&mut *conn).await?;
+            rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()
+        })?;
+        for row in rows {
+            let hash = MessageHash::try_from(row).map_err(|_| Error::Damaged("a message hash has 16 bytes".into()))?;
+            fresh.insert(hash);
+        }
+    }
+    Ok(fresh)
+}
+
+/// An expired row that nobody swept yet takes part as if it were gone: the update gives it its new time.
+fn insert_statement(rows: usize) -> String {
+    let mut sql = String::with_capacity(64 * rows + 256);
+    sql.push_str("INSERT INTO seen_messages (tenant_id, message_hash, received_us) VALUES ");
+    for row in 0..rows {
+        let separator = if row == 0 { "" } else { ", " };
+        sql.push_str(&format!("{separator}($1, ${}, $2)", row + 4));
+    }
+    sql.push_str(
+        " ON CONFLICT (tenant_id, message_hash) DO UPDATE SET received_us = excluded.received_us
+           WHERE seen_messages.received_us < $3
+           RETURNING message_hash",
+    );
+    sql
+}
+
+/// Removes what expired before `cutoff_us` in one slice of a tenant's messages. Returns how many.
+pub(crate) async fn sweep(db: &Db, tenant: &TenantId, slice: u16, cutoff_us: i64) -> Result<u64, Error> {
+    let (from, to) = bounds(slice);
+    // Asked first on a reading connection: most slices have nothing to remove, and writers are few.
+    let any: Option<i32> = store::on!(db, pool => {
+        let query = sqlx::query(ANY_EXPIRED).bind(tenant.as_str()).bind(&from).bind(&to).bind(cutoff_us);
+        query.fetch_optional(pool).await.map(|row| row.map(|_| 1))
+    })?;
+    if any.is_none() {
+        return Ok(0);
+    }
+    let mut tx = db.begin().await?;
+    let removed = store::within!(tx, conn => {
+        let query = sqlx::query(DELETE_EXPIRED).bind(tenant.as_str()).bind(&from).bind(&to).bind(cutoff_us);
+        query.execute(&mut *conn).await.map(|done| done.rows_affected())
+    })?;
+    tx.commit().await?;
+    Ok(removed)
+}
+
+/// Returns the least hash of a slice and the least beyond it.
+fn bounds(slice: u16) -> (Vec<u8>, Vec<u8>) {
+    let from = slice << 4;
+    let from_bytes = [&from.to_be_bytes()[..], &[0; 14]].concat();
+    let to_bytes = match (slice + 1).checked_mul(16) {
+        Some(to) => [&to.to_be_bytes()[..], &[0; 14]].concat(),
+        // Beyond every hash: longer than all that begin alike.
+        None => vec![0xff; 17],
+    };
+    (from_bytes, to_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slices_cover_every_hash_once() {
+        for slice in 0..SLICES - 1 {
+            assert_eq!(bounds(slice).1, bounds(slice + 1).0);
+        }
+        assert_eq!(bounds(0).0, vec![0; 16]);
+        assert!(bounds(SLICES - 1).1.as_slice() > [0xff; 16].as_slice());
+    }
+}
