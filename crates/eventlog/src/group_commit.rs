@@ -109,22 +109,28 @@ impl<T: Send + 'static, R: Send + 'static> GroupCommit<T, R> {
     ///
     /// [`Error::Overloaded`] means that nothing was done. The work goes on when the caller stops waiting.
     pub async fn submit_weighed(&self, item: T, weight: usize) -> Result<R, Error> {
-        let permits = weight.clamp(1, self.queue_weight);
-        let permits = u32::try_from(permits).expect("the queue weight fits 32 bits");
-        let room = Arc::clone(&self.room)
-            .try_acquire_many_owned(permits)
-            .map_err(|_| Error::Overloaded)?;
+        let permits = self.permits(weight);
+        let room = Arc::clone(&self.room).try_acquire_many_owned(permits).map_err(|_| Error::Overloaded)?;
+        self.enqueue(item, weight, room).await
+    }
+
+    /// Like [`submit_weighed`](Self::submit_weighed), but waits for room instead of refusing: for streams, whose
+    /// senders slow down while they wait.
+    pub async fn submit_patiently(&self, item: T, weight: usize) -> Result<R, Error> {
+        let permits = self.permits(weight);
+        let room = Arc::clone(&self.room).acquire_many_owned(permits).await.map_err(|_| Error::Overloaded)?;
+        self.enqueue(item, weight, room).await
+    }
+
+    async fn enqueue(&self, item: T, weight: usize, room: OwnedSemaphorePermit) -> Result<R, Error> {
         let (answer, answered) = oneshot::channel();
         let stopped = || Error::unavailable("the group commit has stopped");
-        self.queue
-            .send(Waiting {
-                item,
-                weight,
-                answer,
-                _room: room,
-            })
-            .map_err(|_| stopped())?;
+        self.queue.send(Waiting { item, weight, answer, _room: room }).map_err(|_| stopped())?;
         answered.await.map_err(|_| stopped())?
+    }
+
+    fn permits(&self, weight: usize) -> u32 {
+        u32::try_from(weight.clamp(1, self.queue_weight)).expect("the queue weight fits 32 bits")
     }
 
     /// Returns the weight that waits or is being committed.
