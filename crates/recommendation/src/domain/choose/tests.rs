@@ -110,7 +110,7 @@ fn a_product_page_shows_what_is_bought_with_it() {
     let first = &answer.picks[0];
     assert_eq!((&*first.product.product_id, first.strategy), ("holder", Strategy::BoughtTogether));
     assert_eq!(first.reason, "bought together with The candle in 2 of 3 orders");
-    assert_eq!(first.because, vec!["candle".into()]);
+    assert_eq!(first.because, vec![Arc::<str>::from("candle")]);
     assert_eq!(ids(&answer), ["holder", "mug", "tea"]);
     assert_eq!((removed(&answer, Rule::InStock), removed(&answer, Rule::NotInRequest)), (1, 1));
     assert!(answer.picks.iter().all(|pick| (0.0..=1.0).contains(&pick.score)));
@@ -204,5 +204,5 @@ fn a_basket_sums_what_its_products_say() {
 
     assert_eq!(ids(&answer)[0], "tea");
     assert_eq!(answer.picks[0].because.len(), 2);
-    assert_eq!(answer.picks[0].because[0], "mug".into());
+    assert_eq!(&*answer.picks[0].because[0], "mug");
 }
