@@ -87,6 +87,11 @@ impl Graph {
         self.components.get(&id).map(|slot| &slot.component)
     }
 
+    /// Returns a component that is in memory, to be changed; it is not thereby marked to be saved.
+    pub(crate) fn component_mut(&mut self, id: ComponentId) -> Option<&mut Component> {
+        self.components.get_mut(&id).map(|slot| &mut slot.component)
+    }
+
     /// Returns the component in which an identifier lives.
     pub(crate) fn home(&self, key: Key) -> Option<&Component> {
         self.component(*self.homes.get(&key)?)
@@ -154,7 +159,7 @@ impl Graph {
     fn link(&mut self, first: &Ident, second: &Ident, sighted: &Sighted, declared: bool) {
         let (one, other) = (self.homes[&first.key], self.homes[&second.key]);
         let (one_cut, other_cut) = (self.cut(one), self.cut(other));
-        let mut add = |graph: &mut Self, home, first_place, second_place| {
+        let add = |graph: &mut Self, home, first_place, second_place| {
             graph.add_edge(home, first, first_place, second, second_place, sighted, declared);
         };
         match (one_cut.any(), other_cut.any()) {
