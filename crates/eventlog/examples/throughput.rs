@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use comptoir_eventlog::{
-    EventLog, Fold, FoldError, FoldFactory, Follower, FollowerOptions, LogOptions, LogRecord,
-    MIGRATIONS, Record, Unit, UnitKind,
+    EventLog, Fold, FoldError, FoldFactory, Follower, FollowerOptions, LogOptions, LogRecord, MIGRATIONS, Record, Unit,
+    UnitKind,
 };
 use kit::auth::Authority;
 use kit::channel::{ChannelOptions, Credential};
@@ -17,7 +17,7 @@ use kit::server::{Readiness, Services};
 use kit::shutdown::Shutdown;
 use kit::{Clock, TenantId};
 use proto::log::v1::log_service_server::LogServiceServer;
-use store::Tx;
+use store::{Db, Tx};
 
 const RECORDS: usize = 500_000;
 const BATCH: usize = 1_000;
@@ -51,30 +51,18 @@ fn record(index: usize) -> Record {
         index % 997,
     );
     let key = format!("anonymous:{}", index % 5_000);
-    Record {
-        key: key.into(),
-        payload: Bytes::from(format!("{payload:<300}")),
-        event_time_us: 0,
-        traceparent: None,
-    }
+    Record { key: key.into(), payload: Bytes::from(format!("{payload:<300}")), event_time_us: 0, traceparent: None }
 }
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     for db in store::testing::databases(&[&MIGRATIONS]).await {
         let metrics = Metrics::new();
-        let log = EventLog::new(
-            db.handle(),
-            "events",
-            LogOptions::default(),
-            Clock::system(),
-            &metrics,
-        );
+        let log = EventLog::new(db.handle(), "events", LogOptions::default(), Clock::system(), &metrics);
         let shop = TenantId::try_from("shop")?;
 
-        let batches: Vec<Vec<Record>> = (0..RECORDS / BATCH)
-            .map(|batch| (batch * BATCH..(batch + 1) * BATCH).map(record).collect())
-            .collect();
+        let batches: Vec<Vec<Record>> =
+            (0..RECORDS / BATCH).map(|batch| (batch * BATCH..(batch + 1) * BATCH).map(record).collect()).collect();
         let began = Instant::now();
         for batch in batches {
             let mut tx = db.begin().await?;
@@ -84,40 +72,50 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         report(db.engine(), "append", began);
 
         let authority = Authority::new(b"a secret of at least thirty-two bytes");
-        let routes = Services::new(
-            "publisher",
-            authority.clone(),
-            metrics.clone(),
-            Readiness::new(),
-        )
-        .add(LogServiceServer::new(log.service()))
-        .build();
-        let source = kit::channel::local(
-            routes,
-            ChannelOptions::new(Credential::service(&authority, "follower")),
-        );
+        let routes = Services::new("publisher", authority.clone(), metrics.clone(), Readiness::new())
+            .add(LogServiceServer::new(log.service()))
+            .build();
+        let source = kit::channel::local(routes, ChannelOptions::new(Credential::service(&authority, "follower")));
         for unit in [UnitKind::Tenant, UnitKind::Partition] {
             let (shutdown, readiness) = (Shutdown::new(), Readiness::new());
-            let name = if unit == UnitKind::Tenant {
-                "by tenant"
-            } else {
-                "by partition"
-            };
-            let options = FollowerOptions::new(
-                name,
-                "events",
-                unit,
-                db.handle(),
-                source.clone(),
-                Clock::system(),
-            );
+            let name = if unit == UnitKind::Tenant { "by tenant" } else { "by partition" };
+            let options = FollowerOptions::new(name, "events", unit, db.handle(), source.clone(), Clock::system());
             let began = Instant::now();
             let follower = Follower::new(options, Nothing).spawn(&shutdown, &readiness, &metrics);
             follower.reached(&log.ends().await?).await;
             report(db.engine(), name, began);
+            latency(&log, &db, &shop, &follower).await?;
             shutdown.drain(std::time::Duration::from_secs(10)).await;
         }
     }
+    Ok(())
+}
+
+/// Shows how long it takes from the beginning of an append until the record is folded and committed.
+async fn latency(
+    log: &EventLog,
+    db: &Db,
+    shop: &TenantId,
+    follower: &FollowerHandle,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let mut times = Vec::new();
+    for index in 0..200 {
+        let began = Instant::now();
+        let mut tx = db.begin().await?;
+        let places = log.append(&mut tx, shop, vec![record(index)]).await?;
+        tx.commit().await?;
+        let ends = places.iter().map(|(partition, offset)| (PartitionId::new(shop, *partition), offset + 1));
+        follower.reached(&ends.collect::<Vec<_>>()).await;
+        times.push(began.elapsed());
+    }
+    times.sort_unstable();
+    println!(
+        "{:8} {:12} {:>10.1?} median, {:.1?} at the 99th percentile",
+        db.engine(),
+        "one record",
+        times[100],
+        times[198]
+    );
     Ok(())
 }
 

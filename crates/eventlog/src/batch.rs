@@ -35,32 +35,19 @@ pub(crate) struct Unpacked {
 impl Packed {
     /// Packs records; `first_offset` is set when the partition has told it.
     pub(crate) fn new(records: Vec<Record>, append_time_us: i64) -> Self {
-        let list = wire::RecordList {
-            records: records.into_iter().map(wire::Record::from).collect(),
-        };
+        let list = wire::RecordList { records: records.into_iter().map(wire::Record::from).collect() };
         Self::from_list(&list, append_time_us)
     }
 
     fn from_list(list: &wire::RecordList, append_time_us: i64) -> Self {
         let plain = list.encode_to_vec();
-        let count =
-            u32::try_from(list.records.len()).expect("a batch has a bounded number of records");
+        let count = u32::try_from(list.records.len()).expect("a batch has a bounded number of records");
         let squeezed = lz4_flex::block::compress_prepend_size(&plain);
         // A few random bytes do not get smaller.
-        let (compression, records) = if squeezed.len() < plain.len() {
-            (Compression::Lz4, squeezed)
-        } else {
-            (Compression::None, plain)
-        };
+        let (compression, records) =
+            if squeezed.len() < plain.len() { (Compression::Lz4, squeezed) } else { (Compression::None, plain) };
         let crc32 = crc32fast::hash(&records);
-        Self {
-            first_offset: 0,
-            count,
-            append_time_us,
-            compression,
-            crc32,
-            records: records.into(),
-        }
+        Self { first_offset: 0, count, append_time_us, compression, crc32, records: records.into() }
     }
 
     pub(crate) fn next_offset(&self) -> u64 {
@@ -76,22 +63,16 @@ impl Packed {
             Compression::Lz4 => self.decompress()?,
             Compression::None | Compression::Unspecified => self.records.clone(),
         };
-        let places =
-            find_records(&bytes).ok_or_else(|| self.damaged("it is not a list of records"))?;
+        let places = find_records(&bytes).ok_or_else(|| self.damaged("it is not a list of records"))?;
         if places.len() != self.count as usize {
             return Err(self.damaged("it holds another number of records"));
         }
-        Ok(Unpacked {
-            first_offset: self.first_offset,
-            append_time_us: self.append_time_us,
-            bytes,
-            places,
-        })
+        Ok(Unpacked { first_offset: self.first_offset, append_time_us: self.append_time_us, bytes, places })
     }
 
     fn decompress(&self) -> Result<Bytes, Error> {
-        let (size, _) = lz4_flex::block::uncompressed_size(&self.records)
-            .map_err(|_| self.damaged("its length is missing"))?;
+        let (size, _) =
+            lz4_flex::block::uncompressed_size(&self.records).map_err(|_| self.damaged("its length is missing"))?;
         if size > MAX_UNPACKED_BYTES {
             return Err(self.damaged("its length is not to be believed"));
         }
@@ -103,12 +84,7 @@ impl Packed {
     /// Returns the records from `from_offset` on, at most `max_records`, packed as the reader can take them.
     ///
     /// The stored bytes go out as they are when nothing has to change.
-    pub(crate) fn fit(
-        self,
-        from_offset: u64,
-        max_records: u32,
-        accepts_lz4: bool,
-    ) -> Result<Self, Error> {
+    pub(crate) fn fit(self, from_offset: u64, max_records: u32, accepts_lz4: bool) -> Result<Self, Error> {
         let whole = from_offset <= self.first_offset && self.count <= max_records;
         if whole && (accepts_lz4 || self.compression != Compression::Lz4) {
             return Ok(self);
@@ -116,14 +92,8 @@ impl Packed {
         let unpacked = self.unpack()?;
         let first_offset = from_offset.max(self.first_offset);
         let skipped = (first_offset - self.first_offset) as usize;
-        let places = unpacked
-            .places
-            .iter()
-            .skip(skipped)
-            .take(max_records as usize);
-        let records = places
-            .map(|&place| unpacked.decode_at(place))
-            .collect::<Result<_, _>>()?;
+        let places = unpacked.places.iter().skip(skipped).take(max_records as usize);
+        let records = places.map(|&place| unpacked.decode_at(place)).collect::<Result<_, _>>()?;
         let list = wire::RecordList { records };
         let fitted = if accepts_lz4 {
             Self::from_list(&list, self.append_time_us)
@@ -137,10 +107,7 @@ impl Packed {
                 ..self
             }
         };
-        Ok(Self {
-            first_offset,
-            ..fitted
-        })
+        Ok(Self { first_offset, ..fitted })
     }
 
     /// Returns the batch with the records at `offsets` emptied: their places stay, their bytes are gone.
@@ -150,24 +117,14 @@ impl Packed {
         for (index, &place) in unpacked.places.iter().enumerate() {
             let record = unpacked.decode_at(place)?;
             let is_redacted = offsets.contains(&(self.first_offset + index as u64));
-            let emptied = wire::Record {
-                event_time_us: record.event_time_us,
-                ..wire::Record::default()
-            };
-            list.records
-                .push(if is_redacted { emptied } else { record });
+            let emptied = wire::Record { event_time_us: record.event_time_us, ..wire::Record::default() };
+            list.records.push(if is_redacted { emptied } else { record });
         }
-        Ok(Self {
-            first_offset: self.first_offset,
-            ..Self::from_list(&list, self.append_time_us)
-        })
+        Ok(Self { first_offset: self.first_offset, ..Self::from_list(&list, self.append_time_us) })
     }
 
     fn damaged(&self, how: &str) -> Error {
-        Error::Damaged(format!(
-            "batch of {} records at offset {}: {how}",
-            self.count, self.first_offset
-        ))
+        Error::Damaged(format!("batch of {} records at offset {}: {how}", self.count, self.first_offset))
     }
 }
 
@@ -200,12 +157,8 @@ impl Unpacked {
 
     fn decode_at(&self, (start, end): (u32, u32)) -> Result<wire::Record, Error> {
         // Decoding from a slice of shared bytes copies no key and no payload.
-        wire::Record::decode(self.bytes.slice(start as usize..end as usize)).map_err(|_| {
-            Error::Damaged(format!(
-                "a record of the batch at offset {}",
-                self.first_offset
-            ))
-        })
+        wire::Record::decode(self.bytes.slice(start as usize..end as usize))
+            .map_err(|_| Error::Damaged(format!("a record of the batch at offset {}", self.first_offset)))
     }
 }
 
@@ -224,10 +177,7 @@ fn find_records(list: &[u8]) -> Option<Vec<(u32, u32)>> {
         let length = usize::try_from(prost::encoding::decode_varint(&mut rest).ok()?).ok()?;
         let start = list.len() - rest.len();
         rest = rest.get(length..)?;
-        places.push((
-            u32::try_from(start).ok()?,
-            u32::try_from(start + length).ok()?,
-        ));
+        places.push((u32::try_from(start).ok()?, u32::try_from(start + length).ok()?));
     }
     Some(places)
 }
@@ -246,25 +196,15 @@ mod tests {
     }
 
     fn batch(first_offset: u64, count: u64) -> Packed {
-        let records = (0..count)
-            .map(|index| record(first_offset + index))
-            .collect();
-        Packed {
-            first_offset,
-            ..Packed::new(records, 7)
-        }
+        let records = (0..count).map(|index| record(first_offset + index)).collect();
+        Packed { first_offset, ..Packed::new(records, 7) }
     }
 
     fn offsets(packed: &Packed) -> Vec<i64> {
         let unpacked = packed.unpack().unwrap();
         let partition = PartitionId::new(&"shop".try_into().unwrap(), 0);
-        let times = (0..unpacked.len() as u64).map(|index| {
-            unpacked
-                .record(&partition, packed.first_offset + index)
-                .unwrap()
-                .record
-                .event_time_us
-        });
+        let times = (0..unpacked.len() as u64)
+            .map(|index| unpacked.record(&partition, packed.first_offset + index).unwrap().record.event_time_us);
         times.collect()
     }
 
@@ -274,25 +214,17 @@ mod tests {
         assert_eq!(packed.compression, Compression::Lz4);
 
         let unpacked = packed.unpack().unwrap();
-        let found = unpacked
-            .record(&PartitionId::new(&"shop".try_into().unwrap(), 3), 120)
-            .unwrap();
+        let found = unpacked.record(&PartitionId::new(&"shop".try_into().unwrap(), 3), 120).unwrap();
 
         assert_eq!(found.record, record(120));
-        assert_eq!(
-            (found.offset, found.partition, found.append_time_us),
-            (120, 3, 7)
-        );
+        assert_eq!((found.offset, found.partition, found.append_time_us), (120, 3, 7));
         assert!(unpacked.contains(149) && !unpacked.contains(150) && !unpacked.contains(99));
     }
 
     #[test]
     fn a_reader_gets_the_part_and_the_packing_it_asked_for() {
         let part = batch(100, 50).fit(110, 5, true).unwrap();
-        assert_eq!(
-            (part.first_offset, offsets(&part)),
-            (110, (110..115).collect::<Vec<_>>())
-        );
+        assert_eq!((part.first_offset, offsets(&part)), (110, (110..115).collect::<Vec<_>>()));
 
         let plain = batch(100, 50).fit(100, 100, false).unwrap();
         assert_eq!(plain.compression, Compression::None);
@@ -309,23 +241,14 @@ mod tests {
         for index in 0..good.records.len() {
             let mut bytes = good.records.to_vec();
             bytes[index] ^= 0x40;
-            let flipped = Packed {
-                records: bytes.clone().into(),
-                ..good.clone()
-            };
+            let flipped = Packed { records: bytes.clone().into(), ..good.clone() };
             assert!(matches!(flipped.unpack(), Err(Error::Damaged(_))));
 
             // Even when the checksum was made over the damage.
-            let resealed = Packed {
-                crc32: crc32fast::hash(&bytes),
-                records: bytes.into(),
-                ..good.clone()
-            };
+            let resealed = Packed { crc32: crc32fast::hash(&bytes), records: bytes.into(), ..good.clone() };
             if let Ok(unpacked) = resealed.unpack() {
                 let partition = PartitionId::new(&"shop".try_into().unwrap(), 0);
-                let _ = (0..20)
-                    .map(|offset| unpacked.record(&partition, offset))
-                    .collect::<Vec<_>>();
+                let _ = (0..20).map(|offset| unpacked.record(&partition, offset)).collect::<Vec<_>>();
             }
         }
     }
@@ -336,22 +259,8 @@ mod tests {
 
         let unpacked = redacted.unpack().unwrap();
         let partition = PartitionId::new(&"shop".try_into().unwrap(), 0);
-        let is_empty = |offset| {
-            unpacked
-                .record(&partition, offset)
-                .unwrap()
-                .record
-                .payload
-                .is_empty()
-        };
+        let is_empty = |offset| unpacked.record(&partition, offset).unwrap().record.payload.is_empty();
         assert_eq!([10, 11, 12, 13].map(is_empty), [false, true, false, true]);
-        assert_eq!(
-            (
-                redacted.first_offset,
-                redacted.count,
-                redacted.append_time_us
-            ),
-            (10, 4, 7)
-        );
+        assert_eq!((redacted.first_offset, redacted.count, redacted.append_time_us), (10, 4, 7));
     }
 }

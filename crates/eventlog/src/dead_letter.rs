@@ -37,11 +37,7 @@ pub async fn dead_letters(
 }
 
 /// Removes a record that was set aside; returns whether it was there.
-pub async fn remove_dead_letter(
-    tx: &mut Tx,
-    tenant: &TenantId,
-    key: &DeadLetterKey,
-) -> Result<bool, Error> {
+pub async fn remove_dead_letter(tx: &mut Tx, tenant: &TenantId, key: &DeadLetterKey) -> Result<bool, Error> {
     dead_letters::remove(tx, tenant, key).await
 }
 

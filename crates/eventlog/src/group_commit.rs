@@ -14,11 +14,7 @@ pub trait Handler<T, R>: Send + 'static {
     /// Writes `items` and returns one outcome for each, in their order.
     ///
     /// An error fails every item: what concerns one item alone belongs into its outcome.
-    fn handle(
-        &mut self,
-        tx: &mut Tx,
-        items: Vec<T>,
-    ) -> impl Future<Output = Result<Vec<R>, Error>> + Send;
+    fn handle(&mut self, tx: &mut Tx, items: Vec<T>) -> impl Future<Output = Result<Vec<R>, Error>> + Send;
 
     /// Called after the commit, before anyone is answered.
     fn committed(&mut self) {}
@@ -38,10 +34,7 @@ pub struct GroupCommitOptions {
 
 impl Default for GroupCommitOptions {
     fn default() -> Self {
-        Self {
-            queue_weight: 100_000,
-            transaction_weight: 20_000,
-        }
+        Self { queue_weight: 100_000, transaction_weight: 20_000 }
     }
 }
 
@@ -62,42 +55,20 @@ struct Waiting<T, R> {
 
 impl<T, R> Clone for GroupCommit<T, R> {
     fn clone(&self) -> Self {
-        Self {
-            queue: self.queue.clone(),
-            room: Arc::clone(&self.room),
-            queue_weight: self.queue_weight,
-        }
+        Self { queue: self.queue.clone(), room: Arc::clone(&self.room), queue_weight: self.queue_weight }
     }
 }
 
 impl<T: Send + 'static, R: Send + 'static> GroupCommit<T, R> {
     /// Starts the task that commits. On shutdown it commits what waits, then refuses.
-    pub fn spawn(
-        db: Db,
-        shutdown: &Shutdown,
-        options: GroupCommitOptions,
-        handler: impl Handler<T, R>,
-    ) -> Self {
+    pub fn spawn(db: Db, shutdown: &Shutdown, options: GroupCommitOptions, handler: impl Handler<T, R>) -> Self {
         // Unbounded in items, bounded in weight by the permits that each item holds.
         let (queue, waiting) = mpsc::unbounded_channel();
-        let queue_weight = options
-            .queue_weight
-            .clamp(1, Semaphore::MAX_PERMITS)
-            .min(u32::MAX as usize);
-        let committer = Committer {
-            db,
-            handler,
-            waiting,
-            transaction_weight: options.transaction_weight,
-            next: None,
-        };
+        let queue_weight = options.queue_weight.clamp(1, Semaphore::MAX_PERMITS).min(u32::MAX as usize);
+        let committer = Committer { db, handler, waiting, transaction_weight: options.transaction_weight, next: None };
         let token = shutdown.token.clone();
         shutdown.spawn("group-commit", committer.run(token));
-        Self {
-            queue,
-            room: Arc::new(Semaphore::new(queue_weight)),
-            queue_weight,
-        }
+        Self { queue, room: Arc::new(Semaphore::new(queue_weight)), queue_weight }
     }
 
     /// Has `item`, of weight 1, committed with what else waits. Answers after the commit, never before.
@@ -196,11 +167,7 @@ impl<T: Send, R: Send, H: Handler<T, R>> Committer<T, R, H> {
             Ok(_) => unreachable!("the number of outcomes is checked before the commit"),
             Err(error) => {
                 self.handler.rolled_back();
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    items = answers.len(),
-                    "group commit failed"
-                );
+                tracing::warn!(error = &error as &dyn std::error::Error, items = answers.len(), "group commit failed");
                 for (answer, _room) in answers {
                     let _ = answer.send(Err(error.clone()));
                 }
@@ -213,10 +180,7 @@ impl<T: Send, R: Send, H: Handler<T, R>> Committer<T, R, H> {
         let mut tx = self.db.begin().await?;
         let outcomes = self.handler.handle(&mut tx, items).await?;
         if outcomes.len() != expected {
-            return Err(Error::fatal(format!(
-                "{expected} items had {} outcomes",
-                outcomes.len()
-            )));
+            return Err(Error::fatal(format!("{expected} items had {} outcomes", outcomes.len())));
         }
         tx.commit().await?;
         Ok(outcomes)

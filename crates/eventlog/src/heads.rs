@@ -54,16 +54,11 @@ impl Heads {
 
     /// Returns where `partition` is known to end; 0 when nothing is known.
     pub(crate) fn end(&self, partition: &PartitionId) -> u64 {
-        self.lock()
-            .get(partition)
-            .map_or(0, |head| head.next_offset)
+        self.lock().get(partition).map_or(0, |head| head.next_offset)
     }
 
     /// Returns what is woken when one of `partitions` moves, with its index among them.
-    pub(crate) fn subscribe<'p>(
-        &self,
-        partitions: impl IntoIterator<Item = &'p PartitionId>,
-    ) -> Arc<Waker> {
+    pub(crate) fn subscribe<'p>(&self, partitions: impl IntoIterator<Item = &'p PartitionId>) -> Arc<Waker> {
         let waker = Arc::new(Waker::default());
         let mut heads = self.lock();
         for (index, partition) in partitions.into_iter().enumerate() {
@@ -80,26 +75,20 @@ impl Heads {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<PartitionId, Head>> {
-        self.partitions
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.partitions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Waker {
     fn wake(&self, index: usize) {
-        self.moved
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(index);
+        self.moved.lock().unwrap_or_else(PoisonError::into_inner).push(index);
         self.notify.notify_one();
     }
 
     /// Waits for news and returns the indices of the partitions that moved, each once.
     pub(crate) async fn moved(&self) -> Vec<usize> {
         loop {
-            let mut moved =
-                std::mem::take(&mut *self.moved.lock().unwrap_or_else(PoisonError::into_inner));
+            let mut moved = std::mem::take(&mut *self.moved.lock().unwrap_or_else(PoisonError::into_inner));
             if !moved.is_empty() {
                 moved.sort_unstable();
                 moved.dedup();
@@ -128,10 +117,7 @@ mod tests {
         heads.advance(&partition(2), 6);
 
         assert_eq!(waker.moved().await, [0, 2]);
-        assert!(
-            !heads.advance(&partition(2), 6),
-            "an end that is known is no news"
-        );
+        assert!(!heads.advance(&partition(2), 6), "an end that is known is no news");
         assert_eq!(heads.end(&partition(2)), 6);
     }
 

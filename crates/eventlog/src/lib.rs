@@ -29,12 +29,8 @@ mod retention;
 mod store;
 mod watch;
 
-pub use crate::dead_letter::{
-    dead_letter, dead_letters, remove_dead_letter, remove_dead_letters_of,
-};
-pub use crate::follower::{
-    Fold, FoldError, FoldFactory, Follower, FollowerHandle, FollowerOptions, Unit, UnitKind,
-};
+pub use crate::dead_letter::{dead_letter, dead_letters, remove_dead_letter, remove_dead_letters_of};
+pub use crate::follower::{Fold, FoldError, FoldFactory, Follower, FollowerHandle, FollowerOptions, Unit, UnitKind};
 pub use crate::group_commit::{GroupCommit, GroupCommitOptions, Handler};
 pub use crate::grpc::LogRpc;
 pub use crate::log::{EventLog, LogOptions};

@@ -34,10 +34,7 @@ pub struct LogOptions {
 
 impl Default for LogOptions {
     fn default() -> Self {
-        Self {
-            partitions: 8,
-            cache_bytes: 64 << 20,
-        }
+        Self { partitions: 8, cache_bytes: 64 << 20 }
     }
 }
 
@@ -59,27 +56,11 @@ pub(crate) struct Inner {
 
 impl EventLog {
     /// Returns the log `name` of the database `db`, in which [`crate::MIGRATIONS`] have been applied.
-    pub fn new(
-        db: Db,
-        name: &'static str,
-        options: LogOptions,
-        clock: Clock,
-        metrics: &Metrics,
-    ) -> Self {
+    pub fn new(db: Db, name: &'static str, options: LogOptions, clock: Clock, metrics: &Metrics) -> Self {
         let recent = Arc::new(RecentBatches::new(options.cache_bytes));
         let metrics = LogMetrics::new(metrics, name);
         let heads = Arc::new(Heads::default());
-        Self {
-            inner: Arc::new(Inner {
-                db,
-                name,
-                options,
-                clock,
-                heads,
-                recent,
-                metrics,
-            }),
-        }
+        Self { inner: Arc::new(Inner { db, name, options, clock, heads, recent, metrics }) }
     }
 
     /// Returns the name of the log.
@@ -102,12 +83,7 @@ impl EventLog {
     ///
     /// They are there when `tx` commits, and followers are woken then. Each touched partition stays locked against
     /// other appenders until `tx` ends, so appending belongs near the end of a transaction, once, for all records.
-    pub async fn append(
-        &self,
-        tx: &mut Tx,
-        tenant: &TenantId,
-        records: Vec<Record>,
-    ) -> Result<Vec<(u32, u64)>, Error> {
+    pub async fn append(&self, tx: &mut Tx, tenant: &TenantId, records: Vec<Record>) -> Result<Vec<(u32, u64)>, Error> {
         let log = &self.inner;
         let mut places: Vec<(u32, u64)> = Vec::with_capacity(records.len());
         let mut by_partition: BTreeMap<u32, Vec<Record>> = BTreeMap::new();
@@ -124,10 +100,8 @@ impl EventLog {
         }
 
         let append_time_us = log.clock.now_us();
-        let counts: Vec<(u32, u32)> = by_partition
-            .iter()
-            .map(|(&partition, records)| (partition, records.len() as u32))
-            .collect();
+        let counts: Vec<(u32, u32)> =
+            by_partition.iter().map(|(&partition, records)| (partition, records.len() as u32)).collect();
         let mut packed = Vec::new();
         for (partition, records) in by_partition {
             packed.push((partition, pack(records, append_time_us)));
@@ -139,10 +113,7 @@ impl EventLog {
         for ((partition, batches), (_, first_offset)) in packed.into_iter().zip(&first_offsets) {
             let mut next_offset = *first_offset;
             for batch in batches {
-                let batch = Packed {
-                    first_offset: next_offset,
-                    ..batch
-                };
+                let batch = Packed { first_offset: next_offset, ..batch };
                 next_offset = batch.next_offset();
                 rows.push((PartitionId::new(tenant, partition), batch));
             }
@@ -162,10 +133,8 @@ impl EventLog {
     fn announce_on_commit(&self, tx: &mut Tx, rows: Vec<(PartitionId, Packed)>) {
         let heads = Arc::clone(&self.inner.heads);
         let metrics = self.inner.metrics.clone();
-        let ends: Vec<(PartitionId, u64)> = rows
-            .iter()
-            .map(|(partition, batch)| (partition.clone(), batch.next_offset()))
-            .collect();
+        let ends: Vec<(PartitionId, u64)> =
+            rows.iter().map(|(partition, batch)| (partition.clone(), batch.next_offset())).collect();
         let records: u64 = rows.iter().map(|(_, batch)| u64::from(batch.count)).sum();
         let bytes: usize = rows.iter().map(|(_, batch)| batch.records.len()).sum();
         tx.after_commit(move || {
@@ -193,14 +162,8 @@ impl EventLog {
         let mut records = Vec::new();
         let mut next_offset = from_offset;
         while records.len() < max_records {
-            let batches = batches::read(
-                &self.inner.db,
-                self.inner.name,
-                &partition,
-                next_offset,
-                BATCHES_AT_ONCE,
-            )
-            .await?;
+            let batches =
+                batches::read(&self.inner.db, self.inner.name, &partition, next_offset, BATCHES_AT_ONCE).await?;
             if batches.is_empty() {
                 break;
             }
@@ -222,11 +185,7 @@ impl EventLog {
     }
 
     /// Reads single records, in the order asked for; those that retention or redaction removed are left out.
-    pub async fn read_at(
-        &self,
-        tenant: &TenantId,
-        places: &[(u32, u64)],
-    ) -> Result<Vec<LogRecord>, Error> {
+    pub async fn read_at(&self, tenant: &TenantId, places: &[(u32, u64)]) -> Result<Vec<LogRecord>, Error> {
         // In the order of the log, so that one batch serves all its records even when the cache is small.
         let mut order: Vec<usize> = (0..places.len()).collect();
         order.sort_unstable_by_key(|&index| places[index]);
@@ -236,34 +195,24 @@ impl EventLog {
         for index in order {
             let (number, offset) = places[index];
             let partition = PartitionId::new(tenant, number);
-            let at_hand = last
-                .take()
-                .filter(|(of, batch)| *of == number && batch.contains(offset));
+            let at_hand = last.take().filter(|(of, batch)| *of == number && batch.contains(offset));
             let batch = match at_hand {
                 Some((_, batch)) => Some(batch),
                 None => self.batch_holding(&partition, offset).await?,
             };
             let Some(batch) = batch else { continue };
-            found[index] = Some(batch.record(&partition, offset)?)
-                .filter(|record| !is_redacted(&record.record));
+            found[index] = Some(batch.record(&partition, offset)?).filter(|record| !is_redacted(&record.record));
             last = Some((number, batch));
         }
         Ok(found.into_iter().flatten().collect())
     }
 
-    async fn batch_holding(
-        &self,
-        partition: &PartitionId,
-        offset: u64,
-    ) -> Result<Option<Arc<Unpacked>>, Error> {
+    async fn batch_holding(&self, partition: &PartitionId, offset: u64) -> Result<Option<Arc<Unpacked>>, Error> {
         if let Some(batch) = self.inner.recent.get(partition, offset) {
             return Ok(Some(batch));
         }
         let batches = batches::read(&self.inner.db, self.inner.name, partition, offset, 1).await?;
-        let Some(packed) = batches
-            .into_iter()
-            .find(|batch| batch.first_offset <= offset)
-        else {
+        let Some(packed) = batches.into_iter().find(|batch| batch.first_offset <= offset) else {
             return Ok(None);
         };
         let batch = Arc::new(packed.unpack()?);
@@ -274,12 +223,7 @@ impl EventLog {
     /// Empties records for good: their places stay, their keys and payloads are gone, followers no longer see them.
     ///
     /// For erasure. Returns how many were there to be emptied.
-    pub async fn redact(
-        &self,
-        tx: &mut Tx,
-        tenant: &TenantId,
-        places: &[(u32, u64)],
-    ) -> Result<usize, Error> {
+    pub async fn redact(&self, tx: &mut Tx, tenant: &TenantId, places: &[(u32, u64)]) -> Result<usize, Error> {
         let mut by_partition: BTreeMap<u32, Vec<u64>> = BTreeMap::new();
         for &(partition, offset) in places {
             by_partition.entry(partition).or_default().push(offset);
@@ -295,8 +239,7 @@ impl EventLog {
                 let end = batch.as_ref().map_or(offset + 1, Packed::next_offset);
                 let (within, after) = rest.split_at(rest.partition_point(|&later| later < end));
                 if let Some(batch) = batch {
-                    batches::rewrite(tx, self.inner.name, &partition, &batch.redact(within)?)
-                        .await?;
+                    batches::rewrite(tx, self.inner.name, &partition, &batch.redact(within)?).await?;
                     redacted += within.len();
                 }
                 rest = after;
@@ -325,12 +268,7 @@ impl EventLog {
 
     /// Returns the first offset of a partition that retention has left, if it holds any record.
     pub async fn oldest(&self, tenant: &TenantId, partition: u32) -> Result<Option<u64>, Error> {
-        partitions::oldest(
-            &self.inner.db,
-            self.inner.name,
-            &PartitionId::new(tenant, partition),
-        )
-        .await
+        partitions::oldest(&self.inner.db, self.inner.name, &PartitionId::new(tenant, partition)).await
     }
 
     /// Returns how far each follower is behind in each partition.
@@ -344,9 +282,7 @@ fn check(record: &Record) -> Result<(), Error> {
         return Err(Error::fatal("a record must have a payload"));
     }
     if weight(record) > RECORD_BYTES {
-        return Err(Error::fatal(format!(
-            "a record must not be larger than {RECORD_BYTES} bytes"
-        )));
+        return Err(Error::fatal(format!("a record must not be larger than {RECORD_BYTES} bytes")));
     }
     Ok(())
 }

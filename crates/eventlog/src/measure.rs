@@ -29,16 +29,10 @@ pub(crate) struct LogMetrics {
 
 impl LogMetrics {
     pub(crate) fn new(metrics: &Metrics, log: &'static str) -> Self {
-        let records: Family<LogLabels, Counter> = metrics.shared(
-            "comptoir_log_appended_records",
-            "Records appended",
-            Family::default,
-        );
-        let bytes: Family<LogLabels, Counter> = metrics.shared(
-            "comptoir_log_appended_bytes",
-            "Bytes appended, as stored",
-            Family::default,
-        );
+        let records: Family<LogLabels, Counter> =
+            metrics.shared("comptoir_log_appended_records", "Records appended", Family::default);
+        let bytes: Family<LogLabels, Counter> =
+            metrics.shared("comptoir_log_appended_bytes", "Bytes appended, as stored", Family::default);
         let lag_records = metrics.shared(
             "comptoir_log_lag_records",
             "Records that a follower has not taken yet, over all partitions",
@@ -53,13 +47,8 @@ impl LogMetrics {
     }
 
     pub(crate) fn set_lag(&self, follower: &str, records: u64) {
-        let labels = FollowerLabels {
-            log: self.log.to_owned(),
-            follower: follower.to_owned(),
-        };
-        self.lag_records
-            .get_or_create(&labels)
-            .set(i64::try_from(records).unwrap_or(i64::MAX));
+        let labels = FollowerLabels { log: self.log.to_owned(), follower: follower.to_owned() };
+        self.lag_records.get_or_create(&labels).set(i64::try_from(records).unwrap_or(i64::MAX));
     }
 }
 
@@ -76,41 +65,26 @@ pub(crate) struct FollowerMetrics {
 
 impl FollowerMetrics {
     pub(crate) fn new(metrics: &Metrics, log: &str, follower: &str) -> Self {
-        let labels = FollowerLabels {
-            log: log.to_owned(),
-            follower: follower.to_owned(),
-        };
-        let records: Family<FollowerLabels, Counter> = metrics.shared(
-            "comptoir_follower_records",
-            "Records folded and committed",
+        let labels = FollowerLabels { log: log.to_owned(), follower: follower.to_owned() };
+        let records: Family<FollowerLabels, Counter> =
+            metrics.shared("comptoir_follower_records", "Records folded and committed", Family::default);
+        let errors: Family<FollowerLabels, Counter> =
+            metrics.shared("comptoir_follower_errors", "Batches that failed and come again", Family::default);
+        let batch_seconds: Family<FollowerLabels, Histogram, fn() -> Histogram> =
+            metrics.shared("comptoir_follower_batch_seconds", "Time to fold and commit a batch", || {
+                Family::new_with_constructor(batch_seconds as fn() -> Histogram)
+            });
+        let batch_records: Family<FollowerLabels, Histogram, fn() -> Histogram> =
+            metrics.shared("comptoir_follower_batch_records", "Records in a batch", || {
+                Family::new_with_constructor(batch_records as fn() -> Histogram)
+            });
+        let delay: Family<FollowerLabels, Gauge<f64, std::sync::atomic::AtomicU64>> = metrics.shared(
+            "comptoir_follower_delay_seconds",
+            "Age of the newest record in the last batch, from append to commit",
             Family::default,
         );
-        let errors: Family<FollowerLabels, Counter> = metrics.shared(
-            "comptoir_follower_errors",
-            "Batches that failed and come again",
-            Family::default,
-        );
-        let batch_seconds: Family<FollowerLabels, Histogram, fn() -> Histogram> = metrics.shared(
-            "comptoir_follower_batch_seconds",
-            "Time to fold and commit a batch",
-            || Family::new_with_constructor(batch_seconds as fn() -> Histogram),
-        );
-        let batch_records: Family<FollowerLabels, Histogram, fn() -> Histogram> = metrics.shared(
-            "comptoir_follower_batch_records",
-            "Records in a batch",
-            || Family::new_with_constructor(batch_records as fn() -> Histogram),
-        );
-        let delay: Family<FollowerLabels, Gauge<f64, std::sync::atomic::AtomicU64>> = metrics
-            .shared(
-                "comptoir_follower_delay_seconds",
-                "Age of the newest record in the last batch, from append to commit",
-                Family::default,
-            );
-        let units: Family<FollowerLabels, Gauge> = metrics.shared(
-            "comptoir_follower_units",
-            "Units that this replica folds",
-            Family::default,
-        );
+        let units: Family<FollowerLabels, Gauge> =
+            metrics.shared("comptoir_follower_units", "Units that this replica folds", Family::default);
         Self {
             records: records.get_or_create_owned(&labels),
             errors: errors.get_or_create_owned(&labels),

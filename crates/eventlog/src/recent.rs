@@ -30,18 +30,12 @@ struct Generation {
 
 impl RecentBatches {
     pub(crate) fn new(budget_bytes: usize) -> Self {
-        Self {
-            generations: Mutex::default(),
-            budget_bytes,
-        }
+        Self { generations: Mutex::default(), budget_bytes }
     }
 
     /// Returns the batch that holds `offset`, if it is at hand.
     pub(crate) fn get(&self, partition: &PartitionId, offset: u64) -> Option<Arc<Unpacked>> {
-        let mut generations = self
-            .generations
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(batch) = generations.young.get(partition, offset) {
             return Some(batch);
         }
@@ -51,19 +45,13 @@ impl RecentBatches {
     }
 
     pub(crate) fn insert(&self, partition: &PartitionId, batch: Arc<Unpacked>) {
-        let mut generations = self
-            .generations
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
         generations.insert(partition, batch, self.budget_bytes);
     }
 
     /// Forgets the batches of `partition`: they were rewritten or dropped.
     pub(crate) fn forget(&self, partition: &PartitionId) {
-        let mut generations = self
-            .generations
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
         generations.young.forget(partition);
         generations.old.forget(partition);
     }
@@ -116,16 +104,8 @@ mod tests {
 
     fn batch(first_offset: u64) -> Arc<Unpacked> {
         let payload = Bytes::from(vec![1; 100]);
-        let record = Record {
-            key: Bytes::new(),
-            payload,
-            event_time_us: 0,
-            traceparent: None,
-        };
-        let packed = Packed {
-            first_offset,
-            ..Packed::new(vec![record; 10], 0)
-        };
+        let record = Record { key: Bytes::new(), payload, event_time_us: 0, traceparent: None };
+        let packed = Packed { first_offset, ..Packed::new(vec![record; 10], 0) };
         Arc::new(packed.unpack().unwrap())
     }
 
@@ -136,10 +116,7 @@ mod tests {
 
         for index in 0..1_000 {
             recent.insert(&partition, batch(index * 10));
-            assert!(
-                recent.get(&partition, 5).is_some(),
-                "the batch in use was let go at {index}"
-            );
+            assert!(recent.get(&partition, 5).is_some(), "the batch in use was let go at {index}");
         }
 
         let generations = recent.generations.lock().unwrap();

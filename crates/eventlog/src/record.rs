@@ -46,26 +46,16 @@ pub struct PartitionId {
 impl PartitionId {
     /// Returns the partition `partition` of `tenant`.
     pub fn new(tenant: &TenantId, partition: u32) -> Self {
-        Self {
-            tenant: tenant.clone(),
-            partition,
-        }
+        Self { tenant: tenant.clone(), partition }
     }
 
     pub(crate) fn to_wire(&self) -> wire::Partition {
-        wire::Partition {
-            tenant_id: self.tenant.to_string(),
-            partition: self.partition,
-        }
+        wire::Partition { tenant_id: self.tenant.to_string(), partition: self.partition }
     }
 
     pub(crate) fn from_wire(partition: Option<&wire::Partition>) -> Result<Self, kit::Error> {
-        let partition =
-            partition.ok_or_else(|| kit::Error::violations([("partition", "must be given")]))?;
-        Ok(Self {
-            tenant: TenantId::try_from(partition.tenant_id.as_str())?,
-            partition: partition.partition,
-        })
+        let partition = partition.ok_or_else(|| kit::Error::violations([("partition", "must be given")]))?;
+        Ok(Self { tenant: TenantId::try_from(partition.tenant_id.as_str())?, partition: partition.partition })
     }
 }
 

@@ -49,22 +49,14 @@ impl EventLog {
     async fn retain_step(&self, retention: &Retention) -> Result<Retained, Error> {
         let log = &self.inner;
         let before_us = retention.max_age.map_or(i64::MIN, |age| {
-            log.clock
-                .now_us()
-                .saturating_sub(i64::try_from(age.as_micros()).unwrap_or(i64::MAX))
+            log.clock.now_us().saturating_sub(i64::try_from(age.as_micros()).unwrap_or(i64::MAX))
         });
         let mut excess_bytes = match retention.max_bytes {
-            Some(max_bytes) => batches::total_bytes(&log.db, log.name)
-                .await?
-                .saturating_sub(max_bytes),
+            Some(max_bytes) => batches::total_bytes(&log.db, log.name).await?.saturating_sub(max_bytes),
             None => 0,
         };
         let oldest = batches::oldest(&log.db, log.name, before_us, excess_bytes > 0, STEP).await?;
-        let read_up_to = if retention.drop_unread {
-            None
-        } else {
-            Some(self.slowest_cursors().await?)
-        };
+        let read_up_to = if retention.drop_unread { None } else { Some(self.slowest_cursors().await?) };
 
         let mut cuts: BTreeMap<PartitionId, u64> = BTreeMap::new();
         let mut retained = Retained::default();
@@ -73,9 +65,7 @@ impl EventLog {
                 break;
             }
             let is_read = read_up_to.as_ref().is_none_or(|cursors| {
-                cursors
-                    .get(&batch.partition)
-                    .is_none_or(|next_offset| *next_offset > batch.last_offset)
+                cursors.get(&batch.partition).is_none_or(|next_offset| *next_offset > batch.last_offset)
             });
             if !is_read {
                 continue;

@@ -42,11 +42,7 @@ pub(crate) async fn watch(log: Weak<Inner>, ending: CancellationToken) {
         let heads = Arc::clone(&inner.heads);
         drop(inner);
 
-        pause = if has_news {
-            SHORTEST_PAUSE
-        } else {
-            (pause * 2).min(LONGEST_PAUSE)
-        };
+        pause = if has_news { SHORTEST_PAUSE } else { (pause * 2).min(LONGEST_PAUSE) };
         let pause_for_cost = (look_began.elapsed() * PAUSE_PER_LOOK).min(Duration::from_secs(5));
         tokio::select! {
             () = tokio::time::sleep(pause.max(pause_for_cost)) => {}

@@ -74,9 +74,7 @@ impl Db {
     pub async fn begin(&self) -> Result<Tx, Error> {
         match self {
             // A deferred transaction that upgrades to a write can fail at once, whatever the busy timeout says.
-            Self::Sqlite(sqlite) => Ok(Tx::sqlite(
-                sqlite.writer.begin_with("BEGIN IMMEDIATE").await?,
-            )),
+            Self::Sqlite(sqlite) => Ok(Tx::sqlite(sqlite.writer.begin_with("BEGIN IMMEDIATE").await?)),
             Self::Postgres(pool) => Ok(Tx::postgres(pool.begin().await?)),
         }
     }
@@ -111,9 +109,7 @@ impl SqliteDb {
     async fn open(url: &str, options: &OpenOptions) -> Result<Self, Error> {
         let connect = SqliteConnectOptions::from_str(url)?;
         if url.contains(":memory:") || url.contains("mode=memory") {
-            return Err(Error::fatal(
-                "an in-memory SQLite database cannot be shared by connections; name a file",
-            ));
+            return Err(Error::fatal("an in-memory SQLite database cannot be shared by connections; name a file"));
         }
         create_parent(connect.get_filename())?;
 
@@ -140,11 +136,7 @@ impl SqliteDb {
             .idle_timeout(None)
             .max_lifetime(None)
             .test_before_acquire(false)
-            .connect_with(
-                connect
-                    .clone()
-                    .pragma("cache_size", cache(options.sqlite_cache_kib)),
-            )
+            .connect_with(connect.clone().pragma("cache_size", cache(options.sqlite_cache_kib)))
             .await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(options.sqlite_readers)
@@ -152,11 +144,7 @@ impl SqliteDb {
             .idle_timeout(None)
             .max_lifetime(None)
             .test_before_acquire(false)
-            .connect_with(
-                connect
-                    .pragma("cache_size", cache(options.sqlite_cache_kib / 4))
-                    .pragma("query_only", "ON"),
-            )
+            .connect_with(connect.pragma("cache_size", cache(options.sqlite_cache_kib / 4)).pragma("query_only", "ON"))
             .await?;
         Ok(Self { writer, readers })
     }
@@ -171,10 +159,7 @@ impl SqliteDb {
     }
 }
 
-pub(crate) async fn open_postgres(
-    connect: PgConnectOptions,
-    options: &OpenOptions,
-) -> Result<PgPool, Error> {
+pub(crate) async fn open_postgres(connect: PgConnectOptions, options: &OpenOptions) -> Result<PgPool, Error> {
     let connect = connect.statement_cache_capacity(STATEMENT_CACHE);
     let pool = PgPoolOptions::new()
         .max_connections(options.max_connections)

@@ -73,12 +73,9 @@ impl From<Error> for kit::Error {
                 Self::unavailable("STORE_UNAVAILABLE", "the store is unavailable").retry_after(WAIT)
             }
             Error::Overloaded => {
-                Self::unavailable("STORE_OVERLOADED", "too much is waiting to be stored")
-                    .retry_after(WAIT)
+                Self::unavailable("STORE_OVERLOADED", "too much is waiting to be stored").retry_after(WAIT)
             }
-            Error::Conflict(_) => {
-                Self::aborted("STORE_CONFLICT", "somebody else wrote the same meanwhile")
-            }
+            Error::Conflict(_) => Self::aborted("STORE_CONFLICT", "somebody else wrote the same meanwhile"),
             Error::Fenced(_) => Self::aborted("STORE_FENCED", "another replica has taken over"),
             Error::Damaged(_) | Error::Fatal(_) => return Self::internal(error),
         };
@@ -127,17 +124,12 @@ fn is_transient_code(code: &str) -> bool {
 
     if code.len() < 5 {
         return code.parse::<u32>().is_ok_and(|code| {
-            matches!(
-                code & 0xff,
-                SQLITE_BUSY | SQLITE_LOCKED | SQLITE_IOERR | SQLITE_FULL | SQLITE_CANTOPEN
-            )
+            matches!(code & 0xff, SQLITE_BUSY | SQLITE_LOCKED | SQLITE_IOERR | SQLITE_FULL | SQLITE_CANTOPEN)
         });
     }
     let serialization_failure_or_deadlock = matches!(code, "40001" | "40P01");
     let lock_not_available = code == "55P03";
-    let connection_resources_or_operator = ["08", "53", "57P", "58"]
-        .iter()
-        .any(|class| code.starts_with(class));
+    let connection_resources_or_operator = ["08", "53", "57P", "58"].iter().any(|class| code.starts_with(class));
     let read_only_after_failover = code == "25006";
     serialization_failure_or_deadlock
         || lock_not_available

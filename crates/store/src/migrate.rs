@@ -88,27 +88,16 @@ impl Db {
         let table = migrations.table();
         let tables: i64 = match self {
             Self::Sqlite(sqlite) => {
-                sqlx::query_scalar(SQLITE_TABLE_EXISTS)
-                    .bind(&table)
-                    .fetch_one(sqlite.readers())
-                    .await?
+                sqlx::query_scalar(SQLITE_TABLE_EXISTS).bind(&table).fetch_one(sqlite.readers()).await?
             }
-            Self::Postgres(pool) => {
-                sqlx::query_scalar(POSTGRES_TABLE_EXISTS)
-                    .bind(&table)
-                    .fetch_one(pool)
-                    .await?
-            }
+            Self::Postgres(pool) => sqlx::query_scalar(POSTGRES_TABLE_EXISTS).bind(&table).fetch_one(pool).await?,
         };
         if tables == 0 {
             return Ok(migrations.of(self).iter().next().is_none());
         }
-        let applied =
-            crate::on!(self, pool => pool.acquire().await?.list_applied_migrations(&table).await)?;
+        let applied = crate::on!(self, pool => pool.acquire().await?.list_applied_migrations(&table).await)?;
         let is_applied = |migration: &sqlx::migrate::Migration| {
-            applied.iter().any(|done| {
-                done.version == migration.version && done.checksum == migration.checksum
-            })
+            applied.iter().any(|done| done.version == migration.version && done.checksum == migration.checksum)
         };
         Ok(migrations.of(self).iter().all(is_applied))
     }

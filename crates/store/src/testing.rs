@@ -21,10 +21,7 @@ pub struct TestDb {
 
 enum Place {
     Folder(PathBuf),
-    Schema {
-        name: String,
-        connect: Box<PgConnectOptions>,
-    },
+    Schema { name: String, connect: Box<PgConnectOptions> },
 }
 
 /// Returns one empty database per engine, with the given migrations applied. Panics when one cannot be had.
@@ -40,55 +37,30 @@ pub async fn databases(migrations: &[&Migrations]) -> Vec<TestDb> {
 pub async fn sqlite(migrations: &[&Migrations]) -> TestDb {
     let folder = std::env::temp_dir().join(format!("comptoir-test-{}", Uuid::now_v7().simple()));
     let url = format!("sqlite:{}", folder.join("test.db").display());
-    let db = Db::open(&url, OpenOptions::default())
-        .await
-        .expect("a temporary SQLite database opens");
+    let db = Db::open(&url, OpenOptions::default()).await.expect("a temporary SQLite database opens");
     migrate(&db, migrations).await;
-    TestDb {
-        db,
-        url,
-        place: Place::Folder(folder),
-    }
+    TestDb { db, url, place: Place::Folder(folder) }
 }
 
 async fn postgres(url: &str, migrations: &[&Migrations]) -> TestDb {
     let name = format!("test_{}", Uuid::now_v7().simple());
     let server = PgConnectOptions::from_str(url).expect("TEST_POSTGRES_URL is a PostgreSQL URL");
-    let mut connection = server
-        .connect()
-        .await
-        .expect("the PostgreSQL of TEST_POSTGRES_URL answers");
+    let mut connection = server.connect().await.expect("the PostgreSQL of TEST_POSTGRES_URL answers");
     sqlx::raw_sql(AssertSqlSafe(format!("CREATE SCHEMA {name}")))
         .execute(&mut connection)
         .await
         .expect("a schema can be created");
     connection.close().await.expect("a connection closes");
 
-    let connect = server
-        .clone()
-        .options([("search_path", &name)])
-        .application_name(&name);
-    let options = OpenOptions {
-        max_connections: 6,
-        acquire_timeout: Duration::from_secs(30),
-        ..OpenOptions::default()
-    };
-    let db = open_postgres(connect, &options)
-        .await
-        .map(Db::Postgres)
-        .expect("the schema opens");
+    let connect = server.clone().options([("search_path", &name)]).application_name(&name);
+    let options =
+        OpenOptions { max_connections: 6, acquire_timeout: Duration::from_secs(30), ..OpenOptions::default() };
+    let db = open_postgres(connect, &options).await.map(Db::Postgres).expect("the schema opens");
     migrate(&db, migrations).await;
 
     let separator = if url.contains('?') { '&' } else { '?' };
     let url = format!("{url}{separator}options=-csearch_path%3D{name}&application_name={name}");
-    TestDb {
-        db,
-        url,
-        place: Place::Schema {
-            name,
-            connect: Box::new(server),
-        },
-    }
+    TestDb { db, url, place: Place::Schema { name, connect: Box::new(server) } }
 }
 
 async fn migrate(db: &Db, migrations: &[&Migrations]) {
@@ -137,20 +109,13 @@ fn drop_schema(name: String, connect: PgConnectOptions) {
          WHERE application_name = $1";
 
     let dropping = std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
             let mut connection = connect.connect().await?;
-            sqlx::query(END_SESSIONS)
-                .bind(&name)
+            sqlx::query(END_SESSIONS).bind(&name).execute(&mut connection).await?;
+            sqlx::raw_sql(AssertSqlSafe(format!("SET lock_timeout = '5s'; DROP SCHEMA {name} CASCADE")))
                 .execute(&mut connection)
                 .await?;
-            sqlx::raw_sql(AssertSqlSafe(format!(
-                "SET lock_timeout = '5s'; DROP SCHEMA {name} CASCADE"
-            )))
-            .execute(&mut connection)
-            .await?;
             connection.close().await
         })?;
         Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())

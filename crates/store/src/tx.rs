@@ -28,17 +28,11 @@ pub enum Connection<'t> {
 
 impl Tx {
     pub(crate) fn sqlite(transaction: Transaction<'static, Sqlite>) -> Self {
-        Self {
-            engine: Engine::Sqlite(transaction),
-            after_commit: Vec::new(),
-        }
+        Self { engine: Engine::Sqlite(transaction), after_commit: Vec::new() }
     }
 
     pub(crate) fn postgres(transaction: Transaction<'static, Postgres>) -> Self {
-        Self {
-            engine: Engine::Postgres(transaction),
-            after_commit: Vec::new(),
-        }
+        Self { engine: Engine::Postgres(transaction), after_commit: Vec::new() }
     }
 
     /// Returns the connection, for [`crate::within!`].

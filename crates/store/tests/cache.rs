@@ -10,12 +10,7 @@ const LONG: Duration = Duration::from_secs(60);
 async fn caches() -> Vec<(&'static str, Cache)> {
     let mut caches = vec![("memory", Cache::open("memory:").await.unwrap())];
     if let Ok(url) = std::env::var("TEST_REDIS_URL") {
-        caches.push((
-            "redis",
-            Cache::open(&url)
-                .await
-                .expect("the Redis of TEST_REDIS_URL answers"),
-        ));
+        caches.push(("redis", Cache::open(&url).await.expect("the Redis of TEST_REDIS_URL answers")));
     }
     caches
 }
@@ -33,10 +28,7 @@ async fn values_are_kept_replaced_and_removed() {
 
         cache.set(&key, b"one", LONG).await.unwrap();
         cache.set(&key, b"two\0\xff", LONG).await.unwrap();
-        assert_eq!(
-            cache.get(&key).await.unwrap().as_deref(),
-            Some(b"two\0\xff".as_slice())
-        );
+        assert_eq!(cache.get(&key).await.unwrap().as_deref(), Some(b"two\0\xff".as_slice()));
 
         cache.remove(&key).await.unwrap();
         assert_eq!(cache.get(&key).await.unwrap(), None);
@@ -48,16 +40,10 @@ async fn only_the_first_sets_what_is_absent() {
     for (engine, cache) in caches().await {
         let key = key("absent");
 
-        assert!(
-            cache.set_if_absent(&key, b"first", LONG).await.unwrap(),
-            "{engine}"
-        );
+        assert!(cache.set_if_absent(&key, b"first", LONG).await.unwrap(), "{engine}");
         assert!(!cache.set_if_absent(&key, b"second", LONG).await.unwrap());
 
-        assert_eq!(
-            cache.get(&key).await.unwrap().as_deref(),
-            Some(b"first".as_slice())
-        );
+        assert_eq!(cache.get(&key).await.unwrap().as_deref(), Some(b"first".as_slice()));
     }
 }
 
@@ -68,9 +54,7 @@ async fn counters_add_up_over_concurrent_callers() {
         let mut callers = Vec::new();
         for _ in 0..20 {
             let (cache, key) = (cache.clone(), key.clone());
-            callers.push(tokio::spawn(async move {
-                cache.incr_by(&key, 5, LONG).await.unwrap()
-            }));
+            callers.push(tokio::spawn(async move { cache.incr_by(&key, 5, LONG).await.unwrap() }));
         }
         let mut sums = Vec::new();
         for caller in callers {
@@ -78,11 +62,7 @@ async fn counters_add_up_over_concurrent_callers() {
         }
 
         sums.sort_unstable();
-        assert_eq!(
-            sums,
-            (1..=20).map(|count| count * 5).collect::<Vec<i64>>(),
-            "{engine}"
-        );
+        assert_eq!(sums, (1..=20).map(|count| count * 5).collect::<Vec<i64>>(), "{engine}");
         assert_eq!(cache.incr_by(&key, -100, LONG).await.unwrap(), 0);
     }
 }
@@ -109,37 +89,23 @@ async fn a_counter_ends_after_its_first_use_however_often_it_is_used() {
 async fn a_value_expires() {
     for (engine, cache) in caches().await {
         let key = key("short");
-        cache
-            .set(&key, b"short-lived", Duration::from_millis(100))
-            .await
-            .unwrap();
+        cache.set(&key, b"short-lived", Duration::from_millis(100)).await.unwrap();
 
         let expired = async {
             while cache.get(&key).await.unwrap().is_some() {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
-        assert!(
-            tokio::time::timeout(Duration::from_secs(20), expired)
-                .await
-                .is_ok(),
-            "{engine}"
-        );
+        assert!(tokio::time::timeout(Duration::from_secs(20), expired).await.is_ok(), "{engine}");
     }
 }
 
 #[tokio::test]
 async fn a_cache_that_is_away_says_so() {
     // Nothing listens on port 1.
-    let refused = Cache::open("redis://127.0.0.1:1")
-        .await
-        .err()
-        .expect("nobody answers");
+    let refused = Cache::open("redis://127.0.0.1:1").await.err().expect("nobody answers");
     assert!(matches!(refused, Error::Unavailable(_)), "{refused:?}");
 
-    let unknown = Cache::open("memcached://x")
-        .await
-        .err()
-        .expect("there is no such cache");
+    let unknown = Cache::open("memcached://x").await.err().expect("there is no such cache");
     assert!(matches!(unknown, Error::Fatal(_)));
 }

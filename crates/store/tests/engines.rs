@@ -42,8 +42,7 @@ async fn insert(tx: &mut Tx, thing_id: &str, count: i64) -> Result<(), Error> {
 }
 
 async fn count(db: &Db, thing_id: &str) -> Option<i64> {
-    store::on!(db, pool => sqlx::query_scalar(COUNT).bind(thing_id).fetch_optional(pool).await)
-        .unwrap()
+    store::on!(db, pool => sqlx::query_scalar(COUNT).bind(thing_id).fetch_optional(pool).await).unwrap()
 }
 
 async fn all() -> Vec<TestDb> {
@@ -78,9 +77,7 @@ async fn hooks_run_after_the_commit_and_only_then() {
             let mut tx = db.begin().await.unwrap();
             let seen = Arc::clone(&has_run);
             tx.after_commit(move || seen.store(true, Ordering::SeqCst));
-            insert(&mut tx, &format!("thing {commits}"), 1)
-                .await
-                .unwrap();
+            insert(&mut tx, &format!("thing {commits}"), 1).await.unwrap();
             assert!(!has_run.load(Ordering::SeqCst));
 
             if commits {
@@ -139,7 +136,8 @@ async fn a_second_of_the_same_is_a_conflict() {
 #[tokio::test]
 async fn a_statement_that_is_wrong_is_fatal_and_tells_the_caller_nothing() {
     for db in all().await {
-        let failed = store::on!(*db, pool => sqlx::query("SELECT nothing FROM nowhere").execute(pool).await.map(|_| ()));
+        let failed =
+            store::on!(*db, pool => sqlx::query("SELECT nothing FROM nowhere").execute(pool).await.map(|_| ()));
         let error = Error::from(failed.unwrap_err());
 
         assert!(matches!(error, Error::Fatal(_)), "{error:?}");
@@ -154,7 +152,7 @@ async fn many_rows_go_in_one_statement() {
     for db in all().await {
         let ids: Vec<String> = (0..2_500).map(|index| format!("thing{index:05}")).collect();
         let mut tx = db.begin().await.unwrap();
-        for chunk in ids.chunks(store::rows_per_statement(3)) {
+        for chunk in store::chunks(&ids, 3) {
             store::within!(tx, conn => {
                 let mut query = QueryBuilder::new("INSERT INTO things (thing_id, count, body) ");
                 query.push_values(chunk, |mut row, thing_id| {
@@ -183,14 +181,8 @@ async fn migrations_are_known_to_be_missing_then_current_and_run_together() {
 
         assert!(db.is_current(&THINGS).await.unwrap());
         db.migrate(&THINGS).await.unwrap();
-        let other = Migrations {
-            name: "others",
-            ..THINGS_AGAIN
-        };
-        assert!(
-            !db.is_current(&other).await.unwrap(),
-            "each set of migrations has a table of its own"
-        );
+        let other = Migrations { name: "others", ..THINGS_AGAIN };
+        assert!(!db.is_current(&other).await.unwrap(), "each set of migrations has a table of its own");
     }
 }
 
@@ -216,10 +208,7 @@ async fn two_processes_may_open_one_database() {
 #[tokio::test]
 async fn an_open_transaction_keeps_a_second_one_waiting_only_so_long_on_sqlite() {
     let db = store::testing::sqlite(&[&THINGS]).await;
-    let impatient = OpenOptions {
-        acquire_timeout: Duration::from_millis(50),
-        ..OpenOptions::default()
-    };
+    let impatient = OpenOptions { acquire_timeout: Duration::from_millis(50), ..OpenOptions::default() };
     let other = Db::open(db.url(), impatient).await.unwrap();
     let _held = other.begin().await.unwrap();
 
@@ -232,33 +221,15 @@ async fn an_open_transaction_keeps_a_second_one_waiting_only_so_long_on_sqlite()
 #[tokio::test]
 async fn readers_of_sqlite_cannot_write_and_its_settings_are_durable() {
     let db = store::testing::sqlite(&[&THINGS]).await;
-    let Db::Sqlite(sqlite) = &*db else {
-        panic!("it is SQLite")
-    };
+    let Db::Sqlite(sqlite) = &*db else { panic!("it is SQLite") };
 
-    assert!(
-        sqlx::query("DELETE FROM things")
-            .execute(sqlite.readers())
-            .await
-            .is_err()
-    );
+    assert!(sqlx::query("DELETE FROM things").execute(sqlite.readers()).await.is_err());
 
     let mut tx = db.begin().await.unwrap();
-    for (pragma, expected) in [
-        ("synchronous", "2"),
-        ("foreign_keys", "1"),
-        ("journal_mode", "wal"),
-    ] {
-        let statement = sqlx::AssertSqlSafe(format!(
-            "SELECT CAST({pragma} AS TEXT) FROM pragma_{pragma}"
-        ));
-        let store::Connection::Sqlite(connection) = tx.connection() else {
-            panic!("it is SQLite")
-        };
-        let value: String = sqlx::query_scalar(statement)
-            .fetch_one(connection)
-            .await
-            .unwrap();
+    for (pragma, expected) in [("synchronous", "2"), ("foreign_keys", "1"), ("journal_mode", "wal")] {
+        let statement = sqlx::AssertSqlSafe(format!("SELECT CAST({pragma} AS TEXT) FROM pragma_{pragma}"));
+        let store::Connection::Sqlite(connection) = tx.connection() else { panic!("it is SQLite") };
+        let value: String = sqlx::query_scalar(statement).fetch_one(connection).await.unwrap();
         assert_eq!(value, expected, "{pragma}");
     }
 }
@@ -266,12 +237,6 @@ async fn readers_of_sqlite_cannot_write_and_its_settings_are_durable() {
 #[tokio::test]
 async fn urls_that_cannot_work_are_refused() {
     for url in ["mysql://localhost/x", "sqlite::memory:", "things.db"] {
-        assert!(
-            matches!(
-                Db::open(url, OpenOptions::default()).await,
-                Err(Error::Fatal(_))
-            ),
-            "{url}"
-        );
+        assert!(matches!(Db::open(url, OpenOptions::default()).await, Err(Error::Fatal(_))), "{url}");
     }
 }

@@ -18,11 +18,7 @@ pub trait Fold: Send + 'static {
     ///
     /// The cursor moves in the same transaction. An error undoes the batch, which comes again after a pause: a record
     /// that can never be folded must be set aside with [`crate::dead_letter`] instead.
-    fn apply(
-        &mut self,
-        tx: &mut Tx,
-        records: &[LogRecord],
-    ) -> impl Future<Output = Result<(), FoldError>> + Send;
+    fn apply(&mut self, tx: &mut Tx, records: &[LogRecord]) -> impl Future<Output = Result<(), FoldError>> + Send;
 
     /// Called after the commit: what was written is durable, caches may show it.
     fn committed(&mut self) {}
@@ -53,9 +49,7 @@ impl FoldError {
 
     /// Whether the follower's own database is at fault: then every unit has to wait, not only this one.
     pub(crate) fn is_store_unavailable(&self) -> bool {
-        self.0
-            .downcast_ref::<store::Error>()
-            .is_some_and(store::Error::is_transient)
+        self.0.downcast_ref::<store::Error>().is_some_and(store::Error::is_transient)
     }
 }
 

@@ -17,21 +17,17 @@ use crate::store::cursors;
 
 /// Pause after a failure; doubles with each in a row.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// What keeps the whole lane waiting, such as a publisher that restarts, is tried again soon.
+const LONGEST_LANE_PAUSE: Duration = Duration::from_secs(5);
+/// A unit that cannot be folded costs a transaction each time.
+const LONGEST_UNIT_PAUSE: Duration = Duration::from_secs(30);
 
 /// What the supervisor tells a lane.
 pub(crate) enum Command {
     /// Fold this unit, whose lease was taken at `epoch`; these are the partitions it has.
-    Assign {
-        unit: Unit,
-        epoch: u64,
-        partitions: BTreeSet<u32>,
-    },
+    Assign { unit: Unit, epoch: u64, partitions: BTreeSet<u32> },
     /// Stop folding this unit; answered when nothing more of it will be committed.
-    Revoke {
-        unit: Unit,
-        done: oneshot::Sender<()>,
-    },
+    Revoke { unit: Unit, done: oneshot::Sender<()> },
 }
 
 /// Runs a lane until `ending`, then finishes its batch.
@@ -69,10 +65,8 @@ pub(crate) struct Pause {
 }
 
 impl Pause {
-    fn fail(&mut self) {
-        let pause = FIRST_PAUSE
-            .saturating_mul(1 << self.failures.min(16))
-            .min(LONGEST_PAUSE);
+    fn fail(&mut self, longest: Duration) {
+        let pause = FIRST_PAUSE.saturating_mul(1 << self.failures.min(16)).min(longest);
         self.failures = self.failures.saturating_add(1);
         self.until = Some(Instant::now() + pause);
     }
@@ -100,11 +94,7 @@ impl<F: FoldFactory> Lane<F> {
                 received = next(&mut self.incoming) => match received {
                     Some(Ok(chunk)) => self.fold_with(chunk).await,
                     Some(Err(interrupted)) => self.interrupted(&interrupted),
-                    None => {
-                        // The publisher drains; another of its replicas, or the same one soon, goes on.
-                        self.incoming = None;
-                        self.pause.fail();
-                    }
+                    None => self.incoming = None,
                 },
             }
         }
@@ -112,11 +102,7 @@ impl<F: FoldFactory> Lane<F> {
 
     fn obey(&mut self, command: Command) {
         match command {
-            Command::Assign {
-                unit,
-                epoch,
-                partitions,
-            } => {
+            Command::Assign { unit, epoch, partitions } => {
                 let seat = self.seats.entry(unit).or_insert_with(|| Seat {
                     epoch,
                     partitions: BTreeSet::new(),
@@ -140,11 +126,8 @@ impl<F: FoldFactory> Lane<F> {
 
     fn remove(&mut self, unit: &Unit) {
         if let Some(seat) = self.seats.remove(unit) {
-            let partitions: Vec<PartitionId> = seat
-                .partitions
-                .iter()
-                .map(|&partition| PartitionId::new(&unit.tenant, partition))
-                .collect();
+            let partitions: Vec<PartitionId> =
+                seat.partitions.iter().map(|&partition| PartitionId::new(&unit.tenant, partition)).collect();
             self.shared.positions.forget(&partitions);
         }
     }
@@ -161,41 +144,28 @@ impl<F: FoldFactory> Lane<F> {
                 continue;
             }
             seat.pause.until = None;
-            if let Err(error) = seat
-                .make_ready(&self.shared, self.factory.as_ref(), unit)
-                .await
-            {
+            if let Err(error) = seat.make_ready(&self.shared, self.factory.as_ref(), unit).await {
                 self.shared.metrics.errors.inc();
                 tracing::error!(error = error.cause() as &dyn std::error::Error, unit = %unit, "cannot open a unit");
-                seat.pause.fail();
+                seat.pause.fail(LONGEST_UNIT_PAUSE);
                 continue;
             }
             let open = seat.open.as_ref().expect("the seat was made ready");
-            let at = |(&partition, &next_offset): (&u32, &u64)| {
-                (PartitionId::new(&unit.tenant, partition), next_offset)
-            };
+            let at =
+                |(&partition, &next_offset): (&u32, &u64)| (PartitionId::new(&unit.tenant, partition), next_offset);
             cursors.extend(open.cursors.iter().map(at));
         }
         if !cursors.is_empty() {
             self.shared.positions.set(cursors.iter().cloned());
             let options = &self.shared.options;
-            self.incoming = Some(Incoming::open(
-                options.source.clone(),
-                options.name,
-                &cursors,
-            ));
+            self.incoming = Some(Incoming::open(&options.source, options.name, &cursors));
         }
     }
 
     /// Returns when a pause ends that keeps the lane or one of its units from being followed.
     fn next_wake(&self) -> Option<Instant> {
         // While the lane pauses, its units wait with it.
-        self.pause.until.or_else(|| {
-            self.seats
-                .values()
-                .filter_map(|seat| seat.pause.until)
-                .min()
-        })
+        self.pause.until.or_else(|| self.seats.values().filter_map(|seat| seat.pause.until).min())
     }
 
     fn interrupted(&mut self, interrupted: &(dyn std::error::Error + 'static)) {
@@ -207,7 +177,7 @@ impl<F: FoldFactory> Lane<F> {
             "following is interrupted"
         );
         self.incoming = None;
-        self.pause.fail();
+        self.pause.fail(LONGEST_LANE_PAUSE);
     }
 
     /// Folds `chunk` with what else is there already, up to a full batch.
@@ -229,9 +199,8 @@ impl<F: FoldFactory> Lane<F> {
         }
 
         // A unit that failed before is folded alone, so that it cannot undo the others' work again.
-        let (suspect, sound): (BTreeMap<_, _>, BTreeMap<_, _>) = gathered
-            .into_iter()
-            .partition(|(unit, _)| self.seats[unit].pause.failures > 0);
+        let (suspect, sound): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            gathered.into_iter().partition(|(unit, _)| self.seats[unit].pause.failures > 0);
         if !sound.is_empty() && !self.fold(sound).await {
             return;
         }
@@ -245,16 +214,11 @@ impl<F: FoldFactory> Lane<F> {
     fn gather(&self, gathered: &mut BTreeMap<Unit, Work>, chunk: Chunk) {
         let unit = self.shared.options.unit.of(&chunk.partition);
         let open = self.seats.get(&unit).and_then(|seat| seat.open.as_ref());
-        let Some(&committed) = open.and_then(|open| open.cursors.get(&chunk.partition.partition))
-        else {
+        let Some(&committed) = open.and_then(|open| open.cursors.get(&chunk.partition.partition)) else {
             return;
         };
         let work = gathered.entry(unit).or_default();
-        let next_offset = work
-            .cursors
-            .get(&chunk.partition.partition)
-            .copied()
-            .unwrap_or(committed);
+        let next_offset = work.cursors.get(&chunk.partition.partition).copied().unwrap_or(committed);
         work.add(chunk, next_offset);
     }
 
@@ -267,12 +231,7 @@ impl<F: FoldFactory> Lane<F> {
                 let (Some(work), Some(open)) = (batch.get(unit), seat.open.as_mut()) else {
                     continue;
                 };
-                seats.push(work::Seat {
-                    unit,
-                    epoch: seat.epoch,
-                    fold: &mut open.fold,
-                    work,
-                });
+                seats.push(work::Seat { unit, epoch: seat.epoch, fold: &mut open.fold, work });
             }
             work::commit(&self.shared, &mut seats).await
         };
@@ -308,10 +267,7 @@ impl<F: FoldFactory> Lane<F> {
                 moved.push((PartitionId::new(&unit.tenant, partition), next_offset));
             }
             records += work.records.len();
-            newest_us = work
-                .records
-                .last()
-                .map_or(newest_us, |record| newest_us.max(record.append_time_us));
+            newest_us = work.records.last().map_or(newest_us, |record| newest_us.max(record.append_time_us));
         }
         self.shared.positions.set(moved);
 
@@ -352,7 +308,7 @@ impl<F: FoldFactory> Lane<F> {
         let Some(seat) = self.seats.get_mut(unit) else {
             return;
         };
-        seat.pause.fail();
+        seat.pause.fail(LONGEST_UNIT_PAUSE);
         tracing::error!(
             error = error.cause() as &dyn std::error::Error,
             log.follower = self.shared.options.name,
@@ -370,18 +326,12 @@ impl<F: FoldFactory> Lane<F> {
             Err(error) => return self.interrupted(&error),
         };
         let is_ours = |unit: &Unit, epoch: u64| {
-            leases.iter().any(|lease| {
-                lease.unit == *unit
-                    && lease.epoch == epoch
-                    && lease.owner == self.shared.scope.owner
-            })
+            leases
+                .iter()
+                .any(|lease| lease.unit == *unit && lease.epoch == epoch && lease.owner == self.shared.scope.owner)
         };
-        let lost: Vec<Unit> = self
-            .seats
-            .iter()
-            .filter(|(unit, seat)| !is_ours(unit, seat.epoch))
-            .map(|(unit, _)| unit.clone())
-            .collect();
+        let lost: Vec<Unit> =
+            self.seats.iter().filter(|(unit, seat)| !is_ours(unit, seat.epoch)).map(|(unit, _)| unit.clone()).collect();
         for unit in lost {
             tracing::warn!(log.follower = self.shared.options.name, unit = %unit, "another replica has taken over");
             self.remove(&unit);
@@ -400,17 +350,10 @@ impl<F: Fold> Seat<F> {
         unit: &Unit,
     ) -> Result<(), FoldError> {
         if self.open.is_none() {
-            self.open = Some(OpenSeat {
-                fold: factory.open(unit).await?,
-                cursors: BTreeMap::new(),
-            });
+            self.open = Some(OpenSeat { fold: factory.open(unit).await?, cursors: BTreeMap::new() });
         }
         let open = self.open.as_mut().expect("it was opened above");
-        if self
-            .partitions
-            .iter()
-            .all(|partition| open.cursors.contains_key(partition))
-        {
+        if self.partitions.iter().all(|partition| open.cursors.contains_key(partition)) {
             return Ok(());
         }
         let stored = stored_cursors(shared, unit).await?;
@@ -425,15 +368,10 @@ impl<F: Fold> Seat<F> {
 async fn stored_cursors(shared: &Shared, unit: &Unit) -> Result<BTreeMap<u32, u64>, Error> {
     let (follower, log) = (&shared.scope.follower, &shared.scope.log);
     let stored = cursors::of_tenant(&shared.options.db, follower, log, &unit.tenant).await?;
-    Ok(stored
-        .into_iter()
-        .map(|(partition, next_offset)| (partition.partition, next_offset))
-        .collect())
+    Ok(stored.into_iter().map(|(partition, next_offset)| (partition.partition, next_offset)).collect())
 }
 
-async fn next(
-    incoming: &mut Option<Incoming>,
-) -> Option<Result<Chunk, super::incoming::Interrupted>> {
+async fn next(incoming: &mut Option<Incoming>) -> Option<Result<Chunk, super::incoming::Interrupted>> {
     match incoming {
         Some(incoming) => incoming.next().await,
         None => std::future::pending().await,

@@ -17,15 +17,9 @@ pub(crate) struct Plan {
 /// Plans so that, over all `living` replicas, each comes to hold its share of `units`, give or take one.
 ///
 /// Replicas plan on their own and at different times; the database decides who gets what both try for.
-pub(crate) fn plan(
-    owner: &str,
-    units: &BTreeSet<Unit>,
-    leases: &[Lease],
-    living: &[String],
-) -> Plan {
+pub(crate) fn plan(owner: &str, units: &BTreeSet<Unit>, leases: &[Lease], living: &[String]) -> Plan {
     let mut held_by: BTreeMap<&Unit, &str> = BTreeMap::new();
-    let mut counts: BTreeMap<&str, usize> =
-        living.iter().map(|member| (member.as_str(), 0)).collect();
+    let mut counts: BTreeMap<&str, usize> = living.iter().map(|member| (member.as_str(), 0)).collect();
     for lease in leases.iter().filter(|lease| units.contains(&lease.unit)) {
         if let Some(count) = counts.get_mut(lease.owner.as_str()) {
             *count += 1;
@@ -36,36 +30,20 @@ pub(crate) fn plan(
     let share = units.len().div_ceil(living.len().max(1));
     let held = counts.get(owner).copied().unwrap_or(0);
     if held < share {
-        let mut free: Vec<&Unit> = units
-            .iter()
-            .filter(|unit| !held_by.contains_key(unit))
-            .collect();
+        let mut free: Vec<&Unit> = units.iter().filter(|unit| !held_by.contains_key(unit)).collect();
         // Each replica tries the free units in an order of its own, so that they seldom try for the same.
         free.sort_by_key(|unit| preference(owner, unit));
         let take = free.into_iter().take(share - held).cloned().collect();
-        return Plan {
-            take,
-            give_up: Vec::new(),
-        };
+        return Plan { take, give_up: Vec::new() };
     }
 
     let lowest_share = units.len() / living.len().max(1);
-    let lacking: usize = counts
-        .values()
-        .map(|count| lowest_share.saturating_sub(*count))
-        .sum();
+    let lacking: usize = counts.values().map(|count| lowest_share.saturating_sub(*count)).sum();
     let surplus = (held - lowest_share).min(lacking);
-    let mut own: Vec<&Unit> = held_by
-        .iter()
-        .filter(|(_, holder)| **holder == owner)
-        .map(|(unit, _)| *unit)
-        .collect();
+    let mut own: Vec<&Unit> = held_by.iter().filter(|(_, holder)| **holder == owner).map(|(unit, _)| *unit).collect();
     own.sort_by_key(|unit| preference(owner, unit));
     let give_up = own.into_iter().rev().take(surplus).cloned().collect();
-    Plan {
-        take: Vec::new(),
-        give_up,
-    }
+    Plan { take: Vec::new(), give_up }
 }
 
 fn preference(owner: &str, unit: &Unit) -> u32 {
@@ -78,20 +56,11 @@ mod tests {
 
     fn units(count: u32) -> BTreeSet<Unit> {
         let tenant: kit::TenantId = "shop".try_into().unwrap();
-        (0..count)
-            .map(|partition| Unit {
-                tenant: tenant.clone(),
-                partition: Some(partition),
-            })
-            .collect()
+        (0..count).map(|partition| Unit { tenant: tenant.clone(), partition: Some(partition) }).collect()
     }
 
     fn lease(unit: &Unit, owner: &str) -> Lease {
-        Lease {
-            unit: unit.clone(),
-            owner: owner.to_owned(),
-            epoch: 1,
-        }
+        Lease { unit: unit.clone(), owner: owner.to_owned(), epoch: 1 }
     }
 
     fn names(names: &[&str]) -> Vec<String> {

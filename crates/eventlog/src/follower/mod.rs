@@ -63,10 +63,7 @@ impl UnitKind {
             Self::Tenant => None,
             Self::Partition => Some(partition.partition),
         };
-        Unit {
-            tenant: partition.tenant.clone(),
-            partition: number,
-        }
+        Unit { tenant: partition.tenant.clone(), partition: number }
     }
 }
 
@@ -95,29 +92,12 @@ pub struct FollowerOptions {
 
 impl FollowerOptions {
     /// Returns the usual options.
-    pub fn new(
-        name: &'static str,
-        log: &'static str,
-        unit: UnitKind,
-        db: Db,
-        source: Channel,
-        clock: Clock,
-    ) -> Self {
+    pub fn new(name: &'static str, log: &'static str, unit: UnitKind, db: Db, source: Channel, clock: Clock) -> Self {
         let lanes = match db {
             Db::Sqlite(_) => 1,
             Db::Postgres(_) => 4,
         };
-        Self {
-            name,
-            log,
-            unit,
-            db,
-            source,
-            clock,
-            batch: 2_000,
-            lanes,
-            lease: Duration::from_secs(6),
-        }
+        Self { name, log, unit, db, source, clock, batch: 2_000, lanes, lease: Duration::from_secs(6) }
     }
 }
 
@@ -144,12 +124,7 @@ impl<F: FoldFactory> Follower<F> {
     /// Runs it until shutdown, when it finishes its batches and gives its units up.
     ///
     /// Counts as ready when it has reached the publisher and its own database once.
-    pub fn spawn(
-        self,
-        shutdown: &Shutdown,
-        readiness: &Readiness,
-        metrics: &Metrics,
-    ) -> FollowerHandle {
+    pub fn spawn(self, shutdown: &Shutdown, readiness: &Readiness, metrics: &Metrics) -> FollowerHandle {
         let name = self.task_name();
         let (handle, task) = self.into_task(readiness, metrics, shutdown.token.clone());
         shutdown.spawn(name, task);
@@ -165,10 +140,7 @@ impl<F: FoldFactory> Follower<F> {
         readiness: &Readiness,
         metrics: &Metrics,
         ending: CancellationToken,
-    ) -> (
-        FollowerHandle,
-        impl Future<Output = Result<(), LaneEnded>> + Send + 'static,
-    ) {
+    ) -> (FollowerHandle, impl Future<Output = Result<(), LaneEnded>> + Send + 'static) {
         let ready = readiness.register(self.task_name());
         let positions = Arc::new(Positions::default());
         let shared = Arc::new(Shared {

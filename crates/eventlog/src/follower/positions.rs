@@ -23,16 +23,8 @@ impl Positions {
     pub(crate) fn set(&self, cursors: impl IntoIterator<Item = (PartitionId, u64)>) {
         let mut known = self.lock();
         for (partition, next_offset) in cursors {
-            let is_reported = known
-                .get(&partition)
-                .is_some_and(|at| at.next_offset == next_offset && at.is_reported);
-            known.insert(
-                partition,
-                Position {
-                    next_offset,
-                    is_reported,
-                },
-            );
+            let is_reported = known.get(&partition).is_some_and(|at| at.next_offset == next_offset && at.is_reported);
+            known.insert(partition, Position { next_offset, is_reported });
         }
         drop(known);
         self.changed.send_replace(());
@@ -49,11 +41,7 @@ impl Positions {
     /// Returns the cursors that have moved since they were last reported, in order; marks them as reported.
     pub(crate) fn take_unreported(&self) -> Vec<(PartitionId, u64)> {
         let mut unreported = Vec::new();
-        for (partition, position) in self
-            .lock()
-            .iter_mut()
-            .filter(|(_, position)| !position.is_reported)
-        {
+        for (partition, position) in self.lock().iter_mut().filter(|(_, position)| !position.is_reported) {
             position.is_reported = true;
             unreported.push((partition.clone(), position.next_offset));
         }
@@ -89,10 +77,7 @@ impl FollowerHandle {
 
     /// Returns the committed cursor in `partition`, when this replica reads it: the offset of the next record.
     pub fn position(&self, partition: &PartitionId) -> Option<u64> {
-        self.positions
-            .lock()
-            .get(partition)
-            .map(|position| position.next_offset)
+        self.positions.lock().get(partition).map(|position| position.next_offset)
     }
 
     /// Waits until everything before `ends` is folded and committed by this replica; see [`crate::EventLog::ends`].
@@ -100,18 +85,12 @@ impl FollowerHandle {
         let mut changes = self.positions.changed.subscribe();
         loop {
             let has_reached = |(partition, end): &(PartitionId, u64)| {
-                *end == 0
-                    || self
-                        .position(partition)
-                        .is_some_and(|next_offset| next_offset >= *end)
+                *end == 0 || self.position(partition).is_some_and(|next_offset| next_offset >= *end)
             };
             if ends.iter().all(has_reached) {
                 return;
             }
-            changes
-                .changed()
-                .await
-                .expect("the sender lives as long as this handle");
+            changes.changed().await.expect("the sender lives as long as this handle");
         }
     }
 }

@@ -74,8 +74,13 @@ pub(crate) async fn run<F: FoldFactory>(
         tasks.spawn(lane.run(ending.clone()));
         lanes.push(commands);
     }
+    // The first sign of life comes before the first round, which would only wait for it.
+    let pause = tokio::select! {
+        pause = renew(&shared) => pause,
+        () = ending.cancelled() => return Ok(()),
+    };
     let mut living = JoinSet::new();
-    living.spawn(stay_alive(Arc::clone(&shared)));
+    living.spawn(stay_alive(Arc::clone(&shared), pause));
 
     let now = Instant::now();
     let mut supervisor = Supervisor {
@@ -105,10 +110,7 @@ pub(crate) async fn run<F: FoldFactory>(
 
     while let Some(ended) = tasks.join_next().await {
         if let Err(error) = ended {
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "a lane failed while stopping"
-            );
+            tracing::warn!(error = &error as &dyn std::error::Error, "a lane failed while stopping");
         }
     }
     // No sign of life may follow the farewell.
@@ -127,33 +129,29 @@ fn lane_ended(ended: Option<Result<(), tokio::task::JoinError>>) -> Result<(), L
 }
 
 /// Renews this replica's membership. It has a task of its own because nothing may delay it.
-async fn stay_alive(shared: Arc<Shared>) {
-    let lease_us = i64::try_from(shared.options.lease.as_micros()).unwrap_or(i64::MAX / 4);
+async fn stay_alive(shared: Arc<Shared>, mut pause: Duration) {
     loop {
-        let now_us = system_now_us();
-        let pause = match shared
-            .scope
-            .renew(&shared.options.db, now_us, now_us + lease_us)
-            .await
-        {
-            Ok(()) => shared.options.lease / 3,
-            Err(error) => {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "cannot renew the leases"
-                );
-                ROUND
-            }
-        };
         tokio::time::sleep(pause).await;
+        pause = renew(&shared).await;
+    }
+}
+
+/// Gives a sign of life; returns when the next one is due.
+async fn renew(shared: &Shared) -> Duration {
+    let lease_us = i64::try_from(shared.options.lease.as_micros()).unwrap_or(i64::MAX / 4);
+    let now_us = system_now_us();
+    match shared.scope.renew(&shared.options.db, now_us, now_us + lease_us).await {
+        Ok(()) => shared.options.lease / 3,
+        Err(error) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "cannot renew the leases");
+            ROUND
+        }
     }
 }
 
 /// Leases are about the real world: the injected clock may be virtual.
 fn system_now_us() -> i64 {
-    let since_epoch = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX)
 }
 
@@ -185,13 +183,10 @@ impl Supervisor {
             self.held.remove(&unit);
         }
         // Leases are looked at even while the publisher is away.
-        let discovered = if Instant::now() >= self.discovery_due {
-            self.discover().await
-        } else {
-            Ok(())
-        };
+        let discovered = if Instant::now() >= self.discovery_due { self.discover().await } else { Ok(()) };
 
-        let (db, scope) = (&self.shared.options.db, &self.shared.scope);
+        let shared = Arc::clone(&self.shared);
+        let (db, scope) = (&shared.options.db, &shared.scope);
         let now_us = system_now_us();
         let leases = scope.list(db).await?;
         let living = scope.living(db, now_us).await?;
@@ -199,17 +194,21 @@ impl Supervisor {
             // Not yet a member, or taken for dead: the renewal comes first.
             return discovered;
         }
+        let is_ours = |unit: &Unit, held: &Held| {
+            let mut leases = leases.iter();
+            leases.any(|lease| lease.unit == *unit && lease.owner == scope.owner && lease.epoch == held.epoch)
+        };
+        let stolen: Vec<Unit> =
+            self.held.iter().filter(|(unit, held)| !is_ours(unit, held)).map(|(unit, _)| unit.clone()).collect();
+        for unit in stolen {
+            self.revoke(&unit).await;
+        }
+
         let units: BTreeSet<Unit> = self.known.keys().cloned().collect();
         let Plan { take, give_up } = leasing::plan(&scope.owner, &units, &leases, &living);
         if !take.is_empty() {
             for lease in scope.take(db, &take, now_us).await? {
-                self.held.insert(
-                    lease.unit,
-                    Held {
-                        epoch: lease.epoch,
-                        assigned: BTreeSet::new(),
-                    },
-                );
+                self.held.insert(lease.unit, Held { epoch: lease.epoch, assigned: BTreeSet::new() });
             }
         }
         for unit in give_up {
@@ -224,21 +223,15 @@ impl Supervisor {
     async fn discover(&mut self) -> Result<(), Error> {
         let mut client = self.client();
         let response = client.list_partitions(ListPartitionsRequest {}).await;
-        let ends = response
-            .map_err(|status| Error::Unavailable(Arc::new(status)))?
-            .into_inner()
-            .ends;
+        let ends = response.map_err(|status| Error::Unavailable(Arc::new(status)))?.into_inner().ends;
         let pause = DISCOVERY_PER_THOUSAND.mul_f64(ends.len() as f64 / 1_000.0);
         self.discovery_due = Instant::now() + pause.clamp(ROUND / 2, SLOWEST_DISCOVERY);
 
         let mut known: BTreeMap<Unit, BTreeSet<u32>> = BTreeMap::new();
         for end in ends {
-            let partition = PartitionId::from_wire(end.partition.as_ref())
-                .map_err(|error| Error::Fatal(Arc::new(error)))?;
-            known
-                .entry(self.shared.options.unit.of(&partition))
-                .or_default()
-                .insert(partition.partition);
+            let partition =
+                PartitionId::from_wire(end.partition.as_ref()).map_err(|error| Error::Fatal(Arc::new(error)))?;
+            known.entry(self.shared.options.unit.of(&partition)).or_default().insert(partition.partition);
         }
         self.known = known;
         Ok(())
@@ -257,29 +250,25 @@ impl Supervisor {
             let (unit, partitions) = (unit.clone(), partitions.clone());
             let lane = lane_of(&unit, self.lanes.len());
             // A lane that has ended takes the follower with it.
-            let _ = self.lanes[lane].send(Command::Assign {
-                unit,
-                epoch: held.epoch,
-                partitions,
-            });
+            let _ = self.lanes[lane].send(Command::Assign { unit, epoch: held.epoch, partitions });
         }
     }
 
-    /// Lets another replica have `unit`, once nothing more of it will be committed here.
+    /// Lets another replica have `unit`.
     async fn give_up(&mut self, unit: &Unit) -> Result<(), Error> {
+        self.revoke(unit).await;
+        self.shared.scope.release(&self.shared.options.db, unit).await
+    }
+
+    /// Has `unit` no longer folded here; returns when nothing more of it will be committed.
+    async fn revoke(&mut self, unit: &Unit) {
         if self.held.remove(unit).is_some() {
             let (done, is_done) = oneshot::channel();
             let lane = lane_of(unit, self.lanes.len());
-            let _ = self.lanes[lane].send(Command::Revoke {
-                unit: unit.clone(),
-                done,
-            });
+            // A lane that has ended takes the follower with it.
+            let _ = self.lanes[lane].send(Command::Revoke { unit: unit.clone(), done });
             let _ = is_done.await;
         }
-        self.shared
-            .scope
-            .release(&self.shared.options.db, unit)
-            .await
     }
 
     /// Reports the cursors that moved; what cannot be reported now is reported later.
@@ -295,10 +284,7 @@ impl Supervisor {
                 cursors: cursors.iter().map(cursor).collect(),
             };
             if let Err(status) = self.client().report_progress(request).await {
-                tracing::debug!(
-                    error = &status as &dyn std::error::Error,
-                    "cannot report progress"
-                );
+                tracing::debug!(error = &status as &dyn std::error::Error, "cannot report progress");
                 self.shared.positions.put_back(cursors);
             }
         }
@@ -308,16 +294,12 @@ impl Supervisor {
     async fn leave(&self) {
         if let Err(error) = self.shared.scope.leave(&self.shared.options.db).await {
             // The leases run out by themselves.
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "cannot give the leases up"
-            );
+            tracing::warn!(error = &error as &dyn std::error::Error, "cannot give the leases up");
         }
     }
 
     fn client(&self) -> LogServiceClient<kit::channel::Channel> {
-        LogServiceClient::new(self.shared.options.source.clone())
-            .max_decoding_message_size(kit::MAX_MESSAGE_BYTES)
+        LogServiceClient::new(self.shared.options.source.clone()).max_decoding_message_size(kit::MAX_MESSAGE_BYTES)
     }
 }
 

@@ -30,13 +30,9 @@ impl Work {
                 "records were dropped by retention before they were folded"
             );
         }
-        let fresh = chunk
-            .records
-            .drain(..)
-            .filter(|record| record.offset >= next_offset);
+        let fresh = chunk.records.drain(..).filter(|record| record.offset >= next_offset);
         self.records.extend(fresh);
-        self.cursors
-            .insert(chunk.partition.partition, chunk.next_offset);
+        self.cursors.insert(chunk.partition.partition, chunk.next_offset);
         self.chunks.push(chunk);
     }
 }
@@ -62,10 +58,7 @@ pub(crate) enum Failure {
 }
 
 /// Folds the work of all seats and moves their cursors, in one transaction.
-pub(crate) async fn commit<F: Fold>(
-    shared: &Shared,
-    seats: &mut [Seat<'_, F>],
-) -> Result<(), Failure> {
+pub(crate) async fn commit<F: Fold>(shared: &Shared, seats: &mut [Seat<'_, F>]) -> Result<(), Failure> {
     let mut tx = shared.options.db.begin().await.map_err(Failure::Store)?;
     for seat in seats.iter_mut() {
         if seat.work.records.is_empty() {
@@ -77,9 +70,7 @@ pub(crate) async fn commit<F: Fold>(
     }
     let moved = moved_cursors(seats);
     let (follower, log) = (&shared.scope.follower, &shared.scope.log);
-    cursors::save(&mut tx, follower, log, &moved)
-        .await
-        .map_err(Failure::Store)?;
+    cursors::save(&mut tx, follower, log, &moved).await.map_err(Failure::Store)?;
 
     // Last, so that the leases are locked as shortly as possible; nothing can take them between here and the commit.
     let held: Vec<(&Unit, u64)> = seats.iter().map(|seat| (seat.unit, seat.epoch)).collect();

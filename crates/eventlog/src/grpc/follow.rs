@@ -30,21 +30,11 @@ pub(super) fn follow(
     check_follower(&mut violations, &request.follower);
     let mut cursors = parse_cursors(&mut violations, &request.cursors);
     violations.check(!request.cursors.is_empty(), "cursors", "must not be empty");
-    violations.check(
-        request.cursors.len() <= MAX_CURSORS,
-        "cursors",
-        "must be at most 10,000",
-    );
+    violations.check(request.cursors.len() <= MAX_CURSORS, "cursors", "must be at most 10,000");
     violations.finish()?;
 
-    let accepts_lz4 = request
-        .accepted_compressions
-        .contains(&i32::from(Compression::Lz4));
-    let max_records = if request.max_records == 0 {
-        DEFAULT_RECORDS
-    } else {
-        request.max_records
-    };
+    let accepts_lz4 = request.accepted_compressions.contains(&i32::from(Compression::Lz4));
+    let max_records = if request.max_records == 0 { DEFAULT_RECORDS } else { request.max_records };
 
     Ok(async_stream::try_stream! {
         let log = &rpc.log.inner;
@@ -105,10 +95,7 @@ fn response(partition: &PartitionId, batch: Packed) -> FollowResponse {
 
 pub(super) fn timestamp(time_us: i64) -> Timestamp {
     let nanos = time_us.rem_euclid(1_000_000) * 1_000;
-    Timestamp {
-        seconds: time_us.div_euclid(1_000_000),
-        nanos: nanos as i32,
-    }
+    Timestamp { seconds: time_us.div_euclid(1_000_000), nanos: nanos as i32 }
 }
 
 pub(super) fn check_follower(violations: &mut Violations, follower: &str) {
@@ -116,10 +103,7 @@ pub(super) fn check_follower(violations: &mut Violations, follower: &str) {
     violations.check(is_named, "follower", "must be 1 to 64 characters");
 }
 
-pub(super) fn parse_cursors(
-    violations: &mut Violations,
-    cursors: &[Cursor],
-) -> Vec<(PartitionId, u64)> {
+pub(super) fn parse_cursors(violations: &mut Violations, cursors: &[Cursor]) -> Vec<(PartitionId, u64)> {
     let mut parsed = Vec::with_capacity(cursors.len());
     let mut seen = BTreeSet::new();
     for (index, cursor) in cursors.iter().enumerate() {
@@ -128,11 +112,7 @@ pub(super) fn parse_cursors(
         let Some(partition) = violations.take(partition, &field) else {
             continue;
         };
-        if violations.check(
-            seen.insert(partition.clone()),
-            field,
-            "must not be named twice",
-        ) {
+        if violations.check(seen.insert(partition.clone()), field, "must not be named twice") {
             parsed.push((partition, cursor.next_offset));
         }
     }

@@ -8,7 +8,5 @@ pub(super) async fn list_partitions(log: &EventLog) -> Result<ListPartitionsResp
         partition: Some(partition.to_wire()),
         next_offset,
     };
-    Ok(ListPartitionsResponse {
-        ends: ends.into_iter().map(cursor).collect(),
-    })
+    Ok(ListPartitionsResponse { ends: ends.into_iter().map(cursor).collect() })
 }

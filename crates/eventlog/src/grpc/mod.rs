@@ -11,8 +11,8 @@ use std::sync::Arc;
 use futures::Stream;
 use proto::log::v1::log_service_server::LogService;
 use proto::log::v1::{
-    FollowRequest, FollowResponse, ListLagsRequest, ListLagsResponse, ListPartitionsRequest,
-    ListPartitionsResponse, ReportProgressRequest, ReportProgressResponse,
+    FollowRequest, FollowResponse, ListLagsRequest, ListLagsResponse, ListPartitionsRequest, ListPartitionsResponse,
+    ReportProgressRequest, ReportProgressResponse,
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::{Request, Response, Status};
@@ -35,10 +35,7 @@ impl EventLog {
     pub fn service(&self) -> LogRpc {
         let ending = CancellationToken::new();
         tokio::spawn(watch(Arc::downgrade(&self.inner), ending.clone()));
-        LogRpc {
-            log: self.clone(),
-            _watching: Arc::new(ending.drop_guard()),
-        }
+        LogRpc { log: self.clone(), _watching: Arc::new(ending.drop_guard()) }
     }
 }
 
@@ -51,20 +48,12 @@ impl LogService for LogRpc {
         request: Request<ListPartitionsRequest>,
     ) -> Result<Response<ListPartitionsResponse>, Status> {
         kit::auth::service_caller(&request)?;
-        Ok(Response::new(
-            list_partitions::list_partitions(&self.log).await?,
-        ))
+        Ok(Response::new(list_partitions::list_partitions(&self.log).await?))
     }
 
-    async fn follow(
-        &self,
-        request: Request<FollowRequest>,
-    ) -> Result<Response<Self::FollowStream>, Status> {
+    async fn follow(&self, request: Request<FollowRequest>) -> Result<Response<Self::FollowStream>, Status> {
         kit::auth::service_caller(&request)?;
-        Ok(Response::new(Box::pin(follow::follow(
-            self.clone(),
-            request.into_inner(),
-        )?)))
+        Ok(Response::new(Box::pin(follow::follow(self.clone(), request.into_inner())?)))
     }
 
     async fn report_progress(
@@ -72,15 +61,10 @@ impl LogService for LogRpc {
         request: Request<ReportProgressRequest>,
     ) -> Result<Response<ReportProgressResponse>, Status> {
         kit::auth::service_caller(&request)?;
-        Ok(Response::new(
-            report_progress::report_progress(&self.log, request.into_inner()).await?,
-        ))
+        Ok(Response::new(report_progress::report_progress(&self.log, request.into_inner()).await?))
     }
 
-    async fn list_lags(
-        &self,
-        request: Request<ListLagsRequest>,
-    ) -> Result<Response<ListLagsResponse>, Status> {
+    async fn list_lags(&self, request: Request<ListLagsRequest>) -> Result<Response<ListLagsResponse>, Status> {
         kit::auth::service_caller(&request)?;
         Ok(Response::new(list_lags::list_lags(&self.log).await?))
     }

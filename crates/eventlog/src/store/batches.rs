@@ -19,13 +19,10 @@ const READ: &str = "
 type Row = (i64, i64, i64, i64, i64, Vec<u8>);
 
 /// Stores batches, whose first offsets are set.
-pub(crate) async fn insert(
-    tx: &mut Tx,
-    log: &str,
-    batches: &[(PartitionId, Packed)],
-) -> Result<(), Error> {
-    const COLUMNS: usize = 10;
-    for chunk in batches.chunks(store::rows_per_statement(COLUMNS)) {
+pub(crate) async fn insert(tx: &mut Tx, log: &str, batches: &[(PartitionId, Packed)]) -> Result<(), Error> {
+    /// Few, because each may have a megabyte.
+    const ROWS: usize = 16;
+    for chunk in batches.chunks(ROWS) {
         store::within!(tx, conn => {
             let mut query = QueryBuilder::new(
                 "INSERT INTO log_batches (log, tenant_id, partition, last_offset, first_offset, append_time_us, \
@@ -91,9 +88,7 @@ pub(crate) async fn read_in(
     Ok(batch.filter(|batch| batch.first_offset <= offset))
 }
 
-fn packed(
-    (first_offset, last_offset, append_time_us, compression, crc32, records): Row,
-) -> Result<Packed, Error> {
+fn packed((first_offset, last_offset, append_time_us, compression, crc32, records): Row) -> Result<Packed, Error> {
     let damaged = || Error::Damaged(format!("the row of the batch at offset {first_offset}"));
     let compression = i32::try_from(compression).map_err(|_| damaged())?;
     Ok(Packed {
@@ -112,12 +107,7 @@ const REWRITE: &str = "
      WHERE log = $1 AND tenant_id = $2 AND partition = $3 AND last_offset = $4";
 
 /// Replaces the bytes of a batch that keeps its offsets.
-pub(crate) async fn rewrite(
-    tx: &mut Tx,
-    log: &str,
-    partition: &PartitionId,
-    batch: &Packed,
-) -> Result<(), Error> {
+pub(crate) async fn rewrite(tx: &mut Tx, log: &str, partition: &PartitionId, batch: &Packed) -> Result<(), Error> {
     store::within!(tx, conn => {
         sqlx::query(REWRITE)
             .bind(log)
@@ -159,13 +149,7 @@ pub(crate) struct Sized {
 }
 
 /// Lists the oldest batches: those appended before `before_us`, or all when `by_size` is set; at most `limit`.
-pub(crate) async fn oldest(
-    db: &Db,
-    log: &str,
-    before_us: i64,
-    by_size: bool,
-    limit: u32,
-) -> Result<Vec<Sized>, Error> {
+pub(crate) async fn oldest(db: &Db, log: &str, before_us: i64, by_size: bool, limit: u32) -> Result<Vec<Sized>, Error> {
     let rows: Vec<(String, i64, i64, i64, i64)> = store::on!(db, pool => {
         sqlx::query_as(SIZES)
             .bind(log)
@@ -175,13 +159,7 @@ pub(crate) async fn oldest(
             .fetch_all(pool)
             .await
     })?;
-    let sized = |(tenant_id, partition, last_offset, append_time_us, stored_bytes): (
-        String,
-        i64,
-        i64,
-        i64,
-        i64,
-    )| {
+    let sized = |(tenant_id, partition, last_offset, append_time_us, stored_bytes): (String, i64, i64, i64, i64)| {
         Ok(Sized {
             partition: partition_id(&tenant_id, partition)?,
             last_offset: unsigned(last_offset),
@@ -194,18 +172,12 @@ pub(crate) async fn oldest(
 
 /// Returns the bytes that the batches of `log` take.
 pub(crate) async fn total_bytes(db: &Db, log: &str) -> Result<u64, Error> {
-    let bytes: i64 =
-        store::on!(db, pool => sqlx::query_scalar(TOTAL_BYTES).bind(log).fetch_one(pool).await)?;
+    let bytes: i64 = store::on!(db, pool => sqlx::query_scalar(TOTAL_BYTES).bind(log).fetch_one(pool).await)?;
     Ok(unsigned(bytes))
 }
 
 /// Removes the batches up to the one that ends at `last_offset`; returns how many there were.
-pub(crate) async fn cut(
-    tx: &mut Tx,
-    log: &str,
-    partition: &PartitionId,
-    last_offset: u64,
-) -> Result<u64, Error> {
+pub(crate) async fn cut(tx: &mut Tx, log: &str, partition: &PartitionId, last_offset: u64) -> Result<u64, Error> {
     let removed = store::within!(tx, conn => {
         sqlx::query(CUT)
             .bind(log)

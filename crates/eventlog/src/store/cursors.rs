@@ -30,14 +30,9 @@ pub(crate) async fn of_tenant(
 }
 
 /// Moves cursors, in the transaction that holds the effects of what was read.
-pub(crate) async fn save(
-    tx: &mut Tx,
-    follower: &str,
-    log: &str,
-    cursors: &[(PartitionId, u64)],
-) -> Result<(), Error> {
+pub(crate) async fn save(tx: &mut Tx, follower: &str, log: &str, cursors: &[(PartitionId, u64)]) -> Result<(), Error> {
     const COLUMNS: usize = 5;
-    for chunk in cursors.chunks(store::rows_per_statement(COLUMNS)) {
+    for chunk in store::chunks(cursors, COLUMNS) {
         store::within!(tx, conn => {
             let mut query =
                 QueryBuilder::new("INSERT INTO log_cursors (follower, log, tenant_id, partition, next_offset) ");

@@ -97,9 +97,7 @@ pub(crate) async fn list(
     limit: u32,
 ) -> Result<Vec<DeadLetter>, Error> {
     // Nothing sorts before an empty name, so the first page begins after it.
-    let (follower, log) = after.map_or(("", ""), |after| {
-        (after.follower.as_str(), after.log.as_str())
-    });
+    let (follower, log) = after.map_or(("", ""), |after| (after.follower.as_str(), after.log.as_str()));
     let partition = after.map_or(-1, |after| i64::from(after.partition));
     let offset = after.map_or(-1, |after| signed(after.offset));
     let rows: Vec<Row> = store::on!(db, pool => {
@@ -129,12 +127,7 @@ impl TryFrom<Row> for DeadLetter {
             traceparent: None,
         };
         Ok(Self {
-            key: DeadLetterKey {
-                follower: row.follower,
-                log: row.log,
-                partition: partition.partition,
-                offset,
-            },
+            key: DeadLetterKey { follower: row.follower, log: row.log, partition: partition.partition, offset },
             reason: row.reason,
             record: LogRecord {
                 tenant: partition.tenant,
@@ -147,11 +140,7 @@ impl TryFrom<Row> for DeadLetter {
     }
 }
 
-pub(crate) async fn remove(
-    tx: &mut Tx,
-    tenant: &TenantId,
-    key: &DeadLetterKey,
-) -> Result<bool, Error> {
+pub(crate) async fn remove(tx: &mut Tx, tenant: &TenantId, key: &DeadLetterKey) -> Result<bool, Error> {
     let removed = store::within!(tx, conn => {
         sqlx::query(REMOVE)
             .bind(tenant.as_str())

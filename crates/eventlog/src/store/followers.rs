@@ -42,7 +42,7 @@ pub(crate) async fn report(
     now_us: i64,
 ) -> Result<(), Error> {
     const COLUMNS: usize = 6;
-    for chunk in cursors.chunks(store::rows_per_statement(COLUMNS)) {
+    for chunk in store::chunks(cursors, COLUMNS) {
         store::within!(tx, conn => {
             let mut query = QueryBuilder::new(
                 "INSERT INTO log_followers (log, follower, tenant_id, partition, next_offset, report_time_us) ",
@@ -70,21 +70,15 @@ pub(crate) async fn report(
 pub(crate) async fn lags(db: &Db, log: &str) -> Result<Vec<Lag>, Error> {
     let rows: Vec<(String, String, i64, i64, i64, i64)> =
         store::on!(db, pool => sqlx::query_as(LAGS).bind(log).fetch_all(pool).await)?;
-    let lag = |(follower, tenant_id, partition, end, next_offset, report_time_us): (
-        String,
-        String,
-        i64,
-        i64,
-        i64,
-        i64,
-    )| {
-        Ok(Lag {
-            follower,
-            partition: partition_id(&tenant_id, partition)?,
-            next_offset: unsigned(next_offset),
-            records: unsigned(end - next_offset),
-            report_time_us,
-        })
-    };
+    let lag =
+        |(follower, tenant_id, partition, end, next_offset, report_time_us): (String, String, i64, i64, i64, i64)| {
+            Ok(Lag {
+                follower,
+                partition: partition_id(&tenant_id, partition)?,
+                next_offset: unsigned(next_offset),
+                records: unsigned(end - next_offset),
+                report_time_us,
+            })
+        };
     rows.into_iter().map(lag).collect()
 }

@@ -60,12 +60,7 @@ const LEAVE: &str = "
 
 impl Scope {
     /// Says that this replica lives until `expire_time_us`, and forgets those dead since long before `now_us`.
-    pub(crate) async fn renew(
-        &self,
-        db: &Db,
-        now_us: i64,
-        expire_time_us: i64,
-    ) -> Result<(), Error> {
+    pub(crate) async fn renew(&self, db: &Db, now_us: i64, expire_time_us: i64) -> Result<(), Error> {
         const REMEMBER_DEAD_US: i64 = 3_600_000_000;
         let mut tx = db.begin().await?;
         store::within!(tx, conn => {
@@ -100,26 +95,17 @@ impl Scope {
             sqlx::query_as(LEASES).bind(&self.follower).bind(&self.log).fetch_all(pool).await
         })?;
         let lease = |(tenant_id, partition, owner, epoch): (String, i64, String, i64)| {
-            Ok(Lease {
-                unit: unit(&tenant_id, partition)?,
-                owner,
-                epoch: unsigned(epoch),
-            })
+            Ok(Lease { unit: unit(&tenant_id, partition)?, owner, epoch: unsigned(epoch) })
         };
         rows.into_iter().map(lease).collect()
     }
 
     /// Takes those of `units` that nobody living holds; returns what was taken.
-    pub(crate) async fn take(
-        &self,
-        db: &Db,
-        units: &[Unit],
-        now_us: i64,
-    ) -> Result<Vec<Lease>, Error> {
+    pub(crate) async fn take(&self, db: &Db, units: &[Unit], now_us: i64) -> Result<Vec<Lease>, Error> {
         const COLUMNS: usize = 6;
         let mut taken = Vec::new();
         let mut tx = db.begin().await?;
-        for chunk in units.chunks(store::rows_per_statement(COLUMNS)) {
+        for chunk in store::chunks(units, COLUMNS) {
             let rows: Vec<(String, i64, i64)> = store::within!(tx, conn => {
                 let mut query =
                     QueryBuilder::new("INSERT INTO log_leases (follower, log, tenant_id, partition, owner, epoch) ");
@@ -146,11 +132,7 @@ impl Scope {
             })?;
             for (tenant_id, partition, epoch) in rows {
                 let unit = unit(&tenant_id, partition)?;
-                taken.push(Lease {
-                    unit,
-                    owner: self.owner.clone(),
-                    epoch: unsigned(epoch),
-                });
+                taken.push(Lease { unit, owner: self.owner.clone(), epoch: unsigned(epoch) });
             }
         }
         tx.commit().await?;
@@ -162,7 +144,7 @@ impl Scope {
     /// The update changes nothing but locks the leases: nobody takes them over between this check and the commit.
     pub(crate) async fn fence(&self, tx: &mut Tx, held: &[(&Unit, u64)]) -> Result<(), Error> {
         const COLUMNS: usize = 3;
-        for chunk in held.chunks(store::rows_per_statement(COLUMNS)) {
+        for chunk in store::chunks(held, COLUMNS) {
             let ours = store::within!(tx, conn => {
                 let mut query = QueryBuilder::new("UPDATE log_leases SET owner = owner WHERE follower = ");
                 query.push_bind(self.follower.clone());
@@ -176,10 +158,7 @@ impl Scope {
                 query.build().execute(&mut *conn).await.map(|done| done.rows_affected())
             })?;
             if ours != chunk.len() as u64 {
-                return Err(Error::Fenced(format!(
-                    "{} lost units of log {}",
-                    self.follower, self.log
-                )));
+                return Err(Error::Fenced(format!("{} lost units of log {}", self.follower, self.log)));
             }
         }
         Ok(())
@@ -225,19 +204,87 @@ fn stored_partition(unit: &Unit) -> i64 {
 }
 
 fn unit(tenant_id: &str, partition: i64) -> Result<Unit, Error> {
-    let tenant = tenant_id
-        .try_into()
-        .map_err(|_| Error::Damaged("a stored tenant id".into()))?;
+    let tenant = tenant_id.try_into().map_err(|_| Error::Damaged("a stored tenant id".into()))?;
     if partition == WHOLE_TENANT {
-        return Ok(Unit {
-            tenant,
-            partition: None,
-        });
+        return Ok(Unit { tenant, partition: None });
     }
-    let partition =
-        u32::try_from(partition).map_err(|_| Error::Damaged("a stored partition number".into()))?;
-    Ok(Unit {
-        tenant,
-        partition: Some(partition),
-    })
+    let partition = u32::try_from(partition).map_err(|_| Error::Damaged("a stored partition number".into()))?;
+    Ok(Unit { tenant, partition: Some(partition) })
+}
+
+#[cfg(test)]
+mod tests {
+    use store::testing::databases;
+
+    use super::*;
+
+    const HOUR_US: i64 = 3_600_000_000;
+
+    fn scope(owner: &str) -> Scope {
+        Scope { follower: "test".into(), log: "events".into(), owner: owner.into() }
+    }
+
+    fn unit(partition: u32) -> Unit {
+        Unit { tenant: "shop".try_into().unwrap(), partition: Some(partition) }
+    }
+
+    #[tokio::test]
+    async fn a_living_owner_keeps_its_units_and_a_dead_one_loses_them_with_its_right_to_commit() {
+        for db in databases(&[&crate::MIGRATIONS]).await {
+            let (slow, quick) = (scope("slow"), scope("quick"));
+            slow.renew(&db, 0, 10).await.unwrap();
+            quick.renew(&db, 0, HOUR_US).await.unwrap();
+            let taken = slow.take(&db, &[unit(0), unit(1)], 5).await.unwrap();
+            assert_eq!(taken.iter().map(|lease| lease.epoch).collect::<Vec<_>>(), [1, 1]);
+            assert!(quick.take(&db, &[unit(0)], 9).await.unwrap().is_empty());
+
+            // Time passes without a sign of life.
+            let stolen = quick.take(&db, &[unit(0)], 11).await.unwrap();
+            assert_eq!(stolen[0].epoch, 2);
+            slow.renew(&db, 12, HOUR_US).await.unwrap();
+
+            let mut tx = db.begin().await.unwrap();
+            slow.fence(&mut tx, &[(&unit(1), 1)]).await.unwrap();
+            for lost in [vec![(&unit(0), 1)], vec![(&unit(1), 1), (&unit(0), 1)], vec![(&unit(0), 2)]] {
+                assert!(matches!(slow.fence(&mut tx, &lost).await, Err(Error::Fenced(_))));
+            }
+            quick.fence(&mut tx, &[(&unit(0), 2)]).await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_lease_that_was_checked_cannot_be_taken_before_the_commit() {
+        for db in databases(&[&crate::MIGRATIONS]).await {
+            let (slow, quick) = (scope("slow"), scope("quick"));
+            slow.renew(&db, 0, 10).await.unwrap();
+            quick.renew(&db, 0, HOUR_US).await.unwrap();
+            slow.take(&db, &[unit(0)], 5).await.unwrap();
+
+            let mut tx = db.begin().await.unwrap();
+            slow.fence(&mut tx, &[(&unit(0), 1)]).await.unwrap();
+            let thief_db = db.handle();
+            let theft = tokio::spawn(async move { quick.take(&thief_db, &[unit(0)], 11).await });
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            assert!(!theft.is_finished(), "{}: taken between check and commit", db.engine());
+            tx.commit().await.unwrap();
+
+            assert_eq!(theft.await.unwrap().unwrap()[0].epoch, 2);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_released_is_free_at_once() {
+        for db in databases(&[&crate::MIGRATIONS]).await {
+            let (leaving, coming) = (scope("leaving"), scope("coming"));
+            leaving.renew(&db, 0, HOUR_US).await.unwrap();
+            leaving.take(&db, &[unit(0), unit(1)], 0).await.unwrap();
+
+            leaving.release(&db, &unit(0)).await.unwrap();
+            assert_eq!(coming.take(&db, &[unit(0), unit(1)], 1).await.unwrap().len(), 1);
+            leaving.leave(&db).await.unwrap();
+            assert_eq!(coming.take(&db, &[unit(1)], 1).await.unwrap()[0].epoch, 2);
+
+            assert!(coming.living(&db, 1).await.unwrap().is_empty());
+        }
+    }
 }

@@ -14,10 +14,8 @@ use crate::record::PartitionId;
 
 /// Reads a stored partition; what was stored was checked when it came in.
 pub(crate) fn partition_id(tenant_id: &str, partition: i64) -> Result<PartitionId, Error> {
-    let tenant =
-        TenantId::try_from(tenant_id).map_err(|_| Error::Damaged("a stored tenant id".into()))?;
-    let partition =
-        u32::try_from(partition).map_err(|_| Error::Damaged("a stored partition number".into()))?;
+    let tenant = TenantId::try_from(tenant_id).map_err(|_| Error::Damaged("a stored tenant id".into()))?;
+    let partition = u32::try_from(partition).map_err(|_| Error::Damaged("a stored partition number".into()))?;
     Ok(PartitionId { tenant, partition })
 }
 

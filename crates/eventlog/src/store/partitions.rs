@@ -50,11 +50,9 @@ pub(crate) async fn take_offsets(
 
 /// Lists all partitions of `log` with their ends.
 pub(crate) async fn list(db: &Db, log: &str) -> Result<Vec<(PartitionId, u64)>, Error> {
-    let rows: Vec<(String, i64, i64)> =
-        store::on!(db, pool => sqlx::query_as(LIST).bind(log).fetch_all(pool).await)?;
-    let partition = |(tenant_id, partition, end): (String, i64, i64)| {
-        Ok((partition_id(&tenant_id, partition)?, unsigned(end)))
-    };
+    let rows: Vec<(String, i64, i64)> = store::on!(db, pool => sqlx::query_as(LIST).bind(log).fetch_all(pool).await)?;
+    let partition =
+        |(tenant_id, partition, end): (String, i64, i64)| Ok((partition_id(&tenant_id, partition)?, unsigned(end)));
     rows.into_iter().map(partition).collect()
 }
 
@@ -70,11 +68,7 @@ const REMOVE_TENANT_FOLLOWERS: &str = "
 
 /// Removes everything `log` keeps of `tenant`.
 pub(crate) async fn remove_tenant(tx: &mut Tx, log: &str, tenant: &TenantId) -> Result<(), Error> {
-    for statement in [
-        REMOVE_TENANT_PARTITIONS,
-        REMOVE_TENANT_BATCHES,
-        REMOVE_TENANT_FOLLOWERS,
-    ] {
+    for statement in [REMOVE_TENANT_PARTITIONS, REMOVE_TENANT_BATCHES, REMOVE_TENANT_FOLLOWERS] {
         store::within!(tx, conn => {
             sqlx::query(statement).bind(log).bind(tenant.as_str()).execute(&mut *conn).await.map(|_| ())
         })?;
@@ -88,11 +82,7 @@ const OLDEST_OF_PARTITION: &str = "
      WHERE log = $1 AND tenant_id = $2 AND partition = $3";
 
 /// Returns the first offset that is still kept, if any batch is.
-pub(crate) async fn oldest(
-    db: &Db,
-    log: &str,
-    partition: &PartitionId,
-) -> Result<Option<u64>, Error> {
+pub(crate) async fn oldest(db: &Db, log: &str, partition: &PartitionId) -> Result<Option<u64>, Error> {
     let oldest: Option<i64> = store::on!(db, pool => {
         sqlx::query_scalar(OLDEST_OF_PARTITION)
             .bind(log)

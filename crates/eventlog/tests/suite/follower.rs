@@ -4,19 +4,15 @@ use eventlog::UnitKind;
 use proto::log::v1::ListLagsRequest;
 
 use crate::harness::{
-    Replica, Witness, append, client, databases, eventually, log, options, published, record,
-    records, seen, serve, tenant,
+    Replica, Witness, append, client, databases, eventually, log, options, published, record, records, seen, serve,
+    tenant,
 };
 
 #[tokio::test]
 async fn every_record_is_folded_once_and_in_order() {
     for db in databases().await {
         for unit in [UnitKind::Tenant, UnitKind::Partition] {
-            let db = crate::harness::databases()
-                .await
-                .into_iter()
-                .find(|other| other.engine() == db.engine())
-                .unwrap();
+            let db = crate::harness::databases().await.into_iter().find(|other| other.engine() == db.engine()).unwrap();
             let (log, witness) = (log(&db), Witness::default());
             for name in ["shop", "rival"] {
                 append(&log, &db, &tenant(name), records("before", 3_000)).await;
@@ -24,13 +20,7 @@ async fn every_record_is_folded_once_and_in_order() {
             let replica = Replica::start(options(&db, &serve(&log), unit), &witness);
             replica.caught_up(&log).await;
             for index in 0..20 {
-                append(
-                    &log,
-                    &db,
-                    &tenant("shop"),
-                    records(&format!("after{index}-"), 17),
-                )
-                .await;
+                append(&log, &db, &tenant("shop"), records(&format!("after{index}-"), 17)).await;
             }
             replica.caught_up(&log).await;
 
@@ -44,11 +34,7 @@ async fn every_record_is_folded_once_and_in_order() {
 #[tokio::test]
 async fn a_crash_between_folding_and_commit_loses_and_repeats_nothing() {
     for db in databases().await {
-        let (log, source, witness) = (
-            log(&db),
-            serve(&crate::harness::log(&db)),
-            Witness::default(),
-        );
+        let (log, source, witness) = (log(&db), serve(&crate::harness::log(&db)), Witness::default());
         append(&log, &db, &tenant("shop"), records("k", 500)).await;
 
         witness.hangs.store(true, Ordering::SeqCst);
@@ -70,11 +56,7 @@ async fn a_crash_between_folding_and_commit_loses_and_repeats_nothing() {
 #[tokio::test]
 async fn a_restart_goes_on_where_the_last_run_stopped() {
     for db in databases().await {
-        let (log, source, witness) = (
-            log(&db),
-            serve(&crate::harness::log(&db)),
-            Witness::default(),
-        );
+        let (log, source, witness) = (log(&db), serve(&crate::harness::log(&db)), Witness::default());
         for run in 0..3 {
             append(&log, &db, &tenant("shop"), records(&format!("{run}-"), 100)).await;
             let replica = Replica::start(options(&db, &source, UnitKind::Partition), &witness);
@@ -89,31 +71,12 @@ async fn a_restart_goes_on_where_the_last_run_stopped() {
 #[tokio::test]
 async fn a_failing_unit_comes_again_and_does_not_hold_back_the_others() {
     for db in databases().await {
-        let (log, witness) = (
-            log(&db),
-            Witness {
-                poison: Some(b"poison"),
-                ..Witness::default()
-            },
-        );
-        append(
-            &log,
-            &db,
-            &tenant("sick"),
-            vec![record("k", "fine"), record("k", "poison")],
-        )
-        .await;
+        let (log, witness) = (log(&db), Witness { poison: Some(b"poison"), ..Witness::default() });
+        append(&log, &db, &tenant("sick"), vec![record("k", "fine"), record("k", "poison")]).await;
         append(&log, &db, &tenant("well"), records("k", 100)).await;
 
         let replica = Replica::start(options(&db, &serve(&log), UnitKind::Tenant), &witness);
-        let well_is_folded = || async {
-            seen(&db)
-                .await
-                .iter()
-                .filter(|(tenant, ..)| tenant == "well")
-                .count()
-                == 100
-        };
+        let well_is_folded = || async { seen(&db).await.iter().filter(|(tenant, ..)| tenant == "well").count() == 100 };
         eventually("the other tenant is folded", well_is_folded).await;
         assert!(seen(&db).await.iter().all(|(tenant, ..)| tenant == "well"));
         assert!(witness.rollbacks.load(Ordering::SeqCst) > 0);
@@ -148,8 +111,7 @@ async fn damage_stops_the_partition_and_is_never_folded() {
         let (log, witness) = (log(&db), Witness::default());
         append(&log, &db, &tenant("shop"), records("k", 100)).await;
         let mut tx = db.begin().await.unwrap();
-        store::within!(tx, conn => sqlx::query(DAMAGE).execute(&mut *conn).await.map(|_| ()))
-            .unwrap();
+        store::within!(tx, conn => sqlx::query(DAMAGE).execute(&mut *conn).await.map(|_| ())).unwrap();
         tx.commit().await.unwrap();
 
         let replica = Replica::start(options(&db, &serve(&log), UnitKind::Tenant), &witness);
@@ -169,28 +131,18 @@ async fn a_follower_that_is_stuck_reads_ahead_only_so_far() {
     for db in databases().await {
         let (log, witness) = (log(&db), Witness::default());
         for _ in 0..40 {
-            append(
-                &log,
-                &db,
-                &tenant("shop"),
-                vec![record("key", vec![7; 1_000_000])],
-            )
-            .await;
+            append(&log, &db, &tenant("shop"), vec![record("key", vec![7; 1_000_000])]).await;
         }
         witness.hangs.store(true, Ordering::SeqCst);
         let replica = Replica::start(options(&db, &serve(&log), UnitKind::Tenant), &witness);
-        eventually("a batch is begun", || async {
-            witness.batches.load(Ordering::SeqCst) > 0
-        })
-        .await;
+        eventually("a batch is begun", || async { witness.batches.load(Ordering::SeqCst) > 0 }).await;
         // Time to read ahead; SQLite's writer is taken, so the records are removed behind the follower's back.
         tokio::time::sleep(std::time::Duration::from_millis(300)).await;
         let remover = db.handle();
         let removal = tokio::spawn(async move {
             const REMOVE: &str = "DELETE FROM log_batches WHERE last_offset >= 30";
             let mut tx = remover.begin().await.unwrap();
-            store::within!(tx, conn => sqlx::query(REMOVE).execute(&mut *conn).await.map(|_| ()))
-                .unwrap();
+            store::within!(tx, conn => sqlx::query(REMOVE).execute(&mut *conn).await.map(|_| ())).unwrap();
             tx.commit().await.unwrap();
         });
         if db.engine() == "sqlite" {
@@ -203,15 +155,8 @@ async fn a_follower_that_is_stuck_reads_ahead_only_so_far() {
             witness.hangs.store(false, Ordering::SeqCst);
         }
 
-        eventually("what was left is folded", || async {
-            seen(&db).await.len() >= 30
-        })
-        .await;
-        assert_eq!(
-            seen(&db).await.len(),
-            30,
-            "records beyond the bound were held in memory"
-        );
+        eventually("what was left is folded", || async { seen(&db).await.len() >= 30 }).await;
+        assert_eq!(seen(&db).await.len(), 30, "records beyond the bound were held in memory");
         replica.stop().await;
     }
 }
@@ -222,9 +167,7 @@ async fn redacted_records_never_reach_a_follower() {
         let (log, witness) = (log(&db), Witness::default());
         let places = append(&log, &db, &tenant("shop"), records("k", 10)).await;
         let mut tx = db.begin().await.unwrap();
-        log.redact(&mut tx, &tenant("shop"), &places[..9])
-            .await
-            .unwrap();
+        log.redact(&mut tx, &tenant("shop"), &places[..9]).await.unwrap();
         tx.commit().await.unwrap();
 
         let replica = Replica::start(options(&db, &serve(&log), UnitKind::Tenant), &witness);
@@ -252,29 +195,18 @@ async fn the_publisher_knows_how_far_a_follower_is_behind() {
         replica.caught_up(&log).await;
 
         let total_lag = || async {
-            let lags = client(&source)
-                .list_lags(ListLagsRequest {})
-                .await
-                .unwrap()
-                .into_inner()
-                .lags;
+            let lags = client(&source).list_lags(ListLagsRequest {}).await.unwrap().into_inner().lags;
             assert!(lags.iter().all(|lag| lag.follower == "witness"));
             (!lags.is_empty()).then(|| lags.iter().map(|lag| lag.records).sum::<u64>())
         };
-        eventually("the follower reports that it has caught up", || async {
-            total_lag().await == Some(0)
-        })
-        .await;
+        eventually("the follower reports that it has caught up", || async { total_lag().await == Some(0) }).await;
         replica.stop().await;
 
         append(&log, &db, &tenant("shop"), records("k", 40)).await;
         append(&log, &db, &tenant("new"), records("k", 2)).await;
         assert_eq!(total_lag().await, Some(42));
-        let lag_is_shown = || async {
-            metrics
-                .render()
-                .contains("comptoir_log_lag_records{log=\"events\",follower=\"witness\"} 42")
-        };
+        let lag_is_shown =
+            || async { metrics.render().contains("comptoir_log_lag_records{log=\"events\",follower=\"witness\"} 42") };
         eventually("the metric shows the lag", lag_is_shown).await;
     }
 }

@@ -20,9 +20,7 @@ impl Handler<Vec<Record>, usize> for Appender {
     async fn handle(&mut self, tx: &mut Tx, items: Vec<Vec<Record>>) -> Result<Vec<usize>, Error> {
         self.gate.acquire().await.unwrap().forget();
         let counts: Vec<usize> = items.iter().map(Vec::len).collect();
-        self.log
-            .append(tx, &tenant("shop"), items.into_iter().flatten().collect())
-            .await?;
+        self.log.append(tx, &tenant("shop"), items.into_iter().flatten().collect()).await?;
         Ok(counts)
     }
 
@@ -44,8 +42,7 @@ struct Setup {
 }
 
 fn setup(db: &store::Db, options: GroupCommitOptions) -> Setup {
-    let (gate, transactions, rollbacks) =
-        (Arc::new(Semaphore::new(0)), Arc::default(), Arc::default());
+    let (gate, transactions, rollbacks) = (Arc::new(Semaphore::new(0)), Arc::default(), Arc::default());
     let handler = Appender {
         log: log(db),
         gate: Arc::clone(&gate),
@@ -54,13 +51,7 @@ fn setup(db: &store::Db, options: GroupCommitOptions) -> Setup {
     };
     let shutdown = Shutdown::new();
     let commit = GroupCommit::spawn(db.clone(), &shutdown, options, handler);
-    Setup {
-        commit,
-        gate,
-        transactions,
-        rollbacks,
-        shutdown,
-    }
+    Setup { commit, gate, transactions, rollbacks, shutdown }
 }
 
 #[tokio::test]
@@ -70,18 +61,10 @@ async fn one_transaction_serves_all_that_wait() {
         let mut waiting = Vec::new();
         for index in 0..100 {
             let commit = setup.commit.clone();
-            waiting.push(tokio::spawn(async move {
-                commit.submit(records(&format!("{index}-"), 3)).await
-            }));
+            waiting.push(tokio::spawn(async move { commit.submit(records(&format!("{index}-"), 3)).await }));
         }
-        crate::harness::eventually("all wait", || async {
-            setup.commit.waiting_weight() == 100
-        })
-        .await;
-        assert!(
-            log(&db).ends().await.unwrap().is_empty(),
-            "something was committed before its turn"
-        );
+        crate::harness::eventually("all wait", || async { setup.commit.waiting_weight() == 100 }).await;
+        assert!(log(&db).ends().await.unwrap().is_empty(), "something was committed before its turn");
 
         // One transaction may have begun with the first; the next takes all the others.
         setup.gate.add_permits(2);
@@ -90,13 +73,7 @@ async fn one_transaction_serves_all_that_wait() {
         }
 
         assert!(setup.transactions.load(Ordering::SeqCst) <= 2);
-        let appended: u64 = log(&db)
-            .ends()
-            .await
-            .unwrap()
-            .iter()
-            .map(|(_, end)| end)
-            .sum();
+        let appended: u64 = log(&db).ends().await.unwrap().iter().map(|(_, end)| end).sum();
         assert_eq!(appended, 300);
         assert_eq!(setup.commit.waiting_weight(), 0);
     }
@@ -105,38 +82,21 @@ async fn one_transaction_serves_all_that_wait() {
 #[tokio::test]
 async fn more_than_the_bound_is_refused_at_once() {
     let db = store::testing::sqlite(&[&eventlog::MIGRATIONS]).await;
-    let setup = setup(
-        &db,
-        GroupCommitOptions {
-            queue_weight: 10,
-            transaction_weight: 4,
-        },
-    );
+    let setup = setup(&db, GroupCommitOptions { queue_weight: 10, transaction_weight: 4 });
     let mut waiting = Vec::new();
     for _ in 0..5 {
         let commit = setup.commit.clone();
-        waiting.push(tokio::spawn(async move {
-            commit.submit_weighed(records("k", 2), 2).await
-        }));
+        waiting.push(tokio::spawn(async move { commit.submit_weighed(records("k", 2), 2).await }));
     }
-    crate::harness::eventually("the queue is full", || async {
-        setup.commit.waiting_weight() == 10
-    })
-    .await;
+    crate::harness::eventually("the queue is full", || async { setup.commit.waiting_weight() == 10 }).await;
 
-    assert!(matches!(
-        setup.commit.submit(records("k", 1)).await,
-        Err(Error::Overloaded)
-    ));
+    assert!(matches!(setup.commit.submit(records("k", 1)).await, Err(Error::Overloaded)));
 
     setup.gate.add_permits(100);
     for answer in waiting {
         assert_eq!(answer.await.unwrap().unwrap(), 2);
     }
-    assert!(
-        setup.transactions.load(Ordering::SeqCst) >= 3,
-        "a transaction took more than its bound"
-    );
+    assert!(setup.transactions.load(Ordering::SeqCst) >= 3, "a transaction took more than its bound");
     assert_eq!(setup.commit.submit(records("k", 1)).await.unwrap(), 1);
 }
 
@@ -167,8 +127,5 @@ async fn shutdown_commits_what_waits_and_refuses_what_comes() {
 
     assert_eq!(accepted.await.unwrap().unwrap(), 5);
     assert!(setup.shutdown.drain(PATIENCE).await);
-    assert!(matches!(
-        setup.commit.submit(records("k", 1)).await,
-        Err(Error::Unavailable(_))
-    ));
+    assert!(matches!(setup.commit.submit(records("k", 1)).await, Err(Error::Unavailable(_))));
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use eventlog::{
-    EventLog, Fold, FoldError, FoldFactory, Follower, FollowerHandle, FollowerOptions, LogOptions,
-    LogRecord, Record, Unit, UnitKind,
+    EventLog, Fold, FoldError, FoldFactory, Follower, FollowerHandle, FollowerOptions, LogOptions, LogRecord, Record,
+    Unit, UnitKind,
 };
 use kit::auth::Authority;
 use kit::channel::{Channel, ChannelOptions, Credential};
@@ -40,47 +40,21 @@ pub(crate) fn tenant(name: &str) -> TenantId {
 }
 
 pub(crate) fn record(key: &str, payload: impl Into<Bytes>) -> Record {
-    Record {
-        key: Bytes::from(key.to_owned()),
-        payload: payload.into(),
-        event_time_us: 1,
-        traceparent: None,
-    }
+    Record { key: Bytes::from(key.to_owned()), payload: payload.into(), event_time_us: 1, traceparent: None }
 }
 
 /// `count` records with keys and payloads of their own.
 pub(crate) fn records(prefix: &str, count: usize) -> Vec<Record> {
-    (0..count)
-        .map(|index| {
-            record(
-                &format!("{prefix}{index}"),
-                format!("payload {prefix} {index}"),
-            )
-        })
-        .collect()
+    (0..count).map(|index| record(&format!("{prefix}{index}"), format!("payload {prefix} {index}"))).collect()
 }
 
 pub(crate) fn log(db: &Db) -> EventLog {
-    EventLog::new(
-        db.clone(),
-        "events",
-        LogOptions::default(),
-        Clock::system(),
-        &Metrics::new(),
-    )
+    EventLog::new(db.clone(), "events", LogOptions::default(), Clock::system(), &Metrics::new())
 }
 
-pub(crate) async fn append(
-    log: &EventLog,
-    db: &Db,
-    tenant: &TenantId,
-    records: Vec<Record>,
-) -> Vec<(u32, u64)> {
+pub(crate) async fn append(log: &EventLog, db: &Db, tenant: &TenantId, records: Vec<Record>) -> Vec<(u32, u64)> {
     let mut tx = db.begin().await.expect("a transaction begins");
-    let places = log
-        .append(&mut tx, tenant, records)
-        .await
-        .expect("records are appended");
+    let places = log.append(&mut tx, tenant, records).await.expect("records are appended");
     tx.commit().await.expect("a transaction commits");
     places
 }
@@ -88,20 +62,9 @@ pub(crate) async fn append(
 /// Serves `log` in this process, as a service does.
 pub(crate) fn serve(log: &EventLog) -> Channel {
     let authority = Authority::new(b"a secret of at least thirty-two bytes");
-    let server =
-        LogServiceServer::new(log.service()).max_decoding_message_size(kit::MAX_MESSAGE_BYTES);
-    let routes = Services::new(
-        "publisher",
-        authority.clone(),
-        Metrics::new(),
-        Readiness::new(),
-    )
-    .add(server)
-    .build();
-    kit::channel::local(
-        routes,
-        ChannelOptions::new(Credential::service(&authority, "follower")),
-    )
+    let server = LogServiceServer::new(log.service()).max_decoding_message_size(kit::MAX_MESSAGE_BYTES);
+    let routes = Services::new("publisher", authority.clone(), Metrics::new(), Readiness::new()).add(server).build();
+    kit::channel::local(routes, ChannelOptions::new(Credential::service(&authority, "follower")))
 }
 
 pub(crate) fn client(source: &Channel) -> LogServiceClient<Channel> {
@@ -131,7 +94,7 @@ impl FoldFactory for Witness {
 
 impl Fold for Witness {
     async fn apply(&mut self, tx: &mut Tx, records: &[LogRecord]) -> Result<(), FoldError> {
-        for chunk in records.chunks(store::rows_per_statement(4)) {
+        for chunk in store::chunks(records, 4) {
             store::within!(tx, conn => {
                 let mut query = QueryBuilder::new("INSERT INTO seen (tenant_id, partition, record_offset, payload) ");
                 query.push_values(chunk, |mut row, seen| {
@@ -147,9 +110,7 @@ impl Fold for Witness {
         while self.hangs.load(Ordering::SeqCst) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        let is_poisoned = records
-            .iter()
-            .any(|seen| Some(seen.record.payload.as_ref()) == self.poison);
+        let is_poisoned = records.iter().any(|seen| Some(seen.record.payload.as_ref()) == self.poison);
         if is_poisoned && !self.is_healed.load(Ordering::SeqCst) {
             return Err("poisoned".into());
         }
@@ -174,18 +135,8 @@ pub(crate) struct Replica {
 }
 
 pub(crate) fn options(db: &Db, source: &Channel, unit: UnitKind) -> FollowerOptions {
-    let options = FollowerOptions::new(
-        "witness",
-        "events",
-        unit,
-        db.clone(),
-        source.clone(),
-        Clock::system(),
-    );
-    FollowerOptions {
-        lease: Duration::from_millis(900),
-        ..options
-    }
+    let options = FollowerOptions::new("witness", "events", unit, db.clone(), source.clone(), Clock::system());
+    FollowerOptions { lease: Duration::from_millis(900), ..options }
 }
 
 impl Replica {
@@ -193,23 +144,14 @@ impl Replica {
         let (ending, metrics) = (CancellationToken::new(), Metrics::new());
         let follower = Follower::new(options, witness.clone());
         let (handle, task) = follower.into_task(&Readiness::new(), &metrics, ending.clone());
-        let task =
-            tokio::spawn(async move { task.await.expect("a follower runs until it is ended") });
-        Self {
-            handle,
-            metrics,
-            ending,
-            task,
-        }
+        let task = tokio::spawn(async move { task.await.expect("a follower runs until it is ended") });
+        Self { handle, metrics, ending, task }
     }
 
     /// Ends it as a shutdown does.
     pub(crate) async fn stop(self) {
         self.ending.cancel();
-        tokio::time::timeout(PATIENCE, self.task)
-            .await
-            .expect("it stops in time")
-            .expect("it stops well");
+        tokio::time::timeout(PATIENCE, self.task).await.expect("it stops in time").expect("it stops well");
     }
 
     /// Ends it as a crash does.
@@ -220,9 +162,7 @@ impl Replica {
 
     pub(crate) async fn caught_up(&self, log: &EventLog) {
         let ends = log.ends().await.expect("the ends can be read");
-        tokio::time::timeout(PATIENCE, self.handle.reached(&ends))
-            .await
-            .expect("the follower catches up");
+        tokio::time::timeout(PATIENCE, self.handle.reached(&ends)).await.expect("the follower catches up");
     }
 }
 
@@ -232,42 +172,28 @@ pub(crate) async fn seen(db: &Db) -> Vec<(String, i64, i64, Vec<u8>)> {
         SELECT tenant_id, partition, record_offset, payload
           FROM seen
          ORDER BY tenant_id, partition, record_offset";
-    store::on!(db, pool => sqlx::query_as(SEEN).fetch_all(pool).await)
-        .expect("what was seen can be read")
+    store::on!(db, pool => sqlx::query_as(SEEN).fetch_all(pool).await).expect("what was seen can be read")
 }
 
 /// Everything that the log holds, in the same form.
 pub(crate) async fn published(log: &EventLog) -> Vec<(String, i64, i64, Vec<u8>)> {
     let mut published = Vec::new();
     for (partition, _) in log.ends().await.expect("the ends can be read") {
-        let records = log
-            .read(&partition.tenant, partition.partition, 0, usize::MAX)
-            .await
-            .expect("it can be read");
+        let records = log.read(&partition.tenant, partition.partition, 0, usize::MAX).await.expect("it can be read");
         for found in records {
             let payload = found.record.payload.to_vec();
-            published.push((
-                found.tenant.to_string(),
-                i64::from(found.partition),
-                found.offset as i64,
-                payload,
-            ));
+            published.push((found.tenant.to_string(), i64::from(found.partition), found.offset as i64, payload));
         }
     }
     published
 }
 
 /// Waits until `condition` holds, looking often.
-pub(crate) async fn eventually<F: Future<Output = bool>>(
-    what: &str,
-    mut condition: impl FnMut() -> F,
-) {
+pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut condition: impl FnMut() -> F) {
     let looking = async {
         while !condition().await {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, looking)
-        .await
-        .unwrap_or_else(|_| panic!("{what} did not happen"));
+    tokio::time::timeout(PATIENCE, looking).await.unwrap_or_else(|_| panic!("{what} did not happen"));
 }

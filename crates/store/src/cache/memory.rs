@@ -30,21 +30,12 @@ impl Memory {
         let now = Instant::now();
         let mut entries = self.entries(now);
         match entries.get_mut(key) {
-            Some(Entry {
-                value: Value::Counter(count),
-                expires,
-            }) if *expires > now => {
+            Some(Entry { value: Value::Counter(count), expires }) if *expires > now => {
                 *count = count.saturating_add(amount);
                 *count
             }
             _ => {
-                entries.insert(
-                    key.to_owned(),
-                    Entry {
-                        value: Value::Counter(amount),
-                        expires: now + ttl,
-                    },
-                );
+                entries.insert(key.to_owned(), Entry { value: Value::Counter(amount), expires: now + ttl });
                 amount
             }
         }
@@ -63,10 +54,7 @@ impl Memory {
 
     pub(crate) fn set(&self, key: &str, value: &[u8], ttl: Duration) {
         let now = Instant::now();
-        let entry = Entry {
-            value: Value::Bytes(value.to_vec()),
-            expires: now + ttl,
-        };
+        let entry = Entry { value: Value::Bytes(value.to_vec()), expires: now + ttl };
         self.entries(now).insert(key.to_owned(), entry);
     }
 
@@ -76,21 +64,12 @@ impl Memory {
         if entries.get(key).is_some_and(|entry| entry.expires > now) {
             return false;
         }
-        entries.insert(
-            key.to_owned(),
-            Entry {
-                value: Value::Bytes(value.to_vec()),
-                expires: now + ttl,
-            },
-        );
+        entries.insert(key.to_owned(), Entry { value: Value::Bytes(value.to_vec()), expires: now + ttl });
         true
     }
 
     pub(crate) fn remove(&self, key: &str) {
-        self.entries
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(key);
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 
     /// Returns the entries with room for one more.
@@ -117,11 +96,7 @@ mod tests {
     fn a_full_cache_lets_the_soonest_to_expire_go() {
         let memory = Memory::default();
         for index in 0..CAPACITY {
-            memory.set(
-                &format!("key{index}"),
-                b"x",
-                Duration::from_secs(60 + index as u64),
-            );
+            memory.set(&format!("key{index}"), b"x", Duration::from_secs(60 + index as u64));
         }
 
         memory.set("one more", b"x", Duration::from_secs(60));

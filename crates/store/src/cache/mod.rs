@@ -71,12 +71,7 @@ impl Cache {
     }
 
     /// Keeps `value` under `key` for `ttl` unless something is there; returns whether it was kept.
-    pub async fn set_if_absent(
-        &self,
-        key: &str,
-        value: &[u8],
-        ttl: Duration,
-    ) -> Result<bool, Error> {
+    pub async fn set_if_absent(&self, key: &str, value: &[u8], ttl: Duration) -> Result<bool, Error> {
         match self {
             Self::Memory(memory) => Ok(memory.set_if_absent(key, value, ttl)),
             Self::Redis(redis) => redis.set_if_absent(key, value, ttl).await,

@@ -29,28 +29,12 @@ impl Redis {
             .set_response_timeout(Some(RESPONSE_TIMEOUT))
             .set_connection_timeout(Some(RESPONSE_TIMEOUT))
             .set_number_of_retries(2);
-        let connection = client
-            .get_connection_manager_with_config(config)
-            .await
-            .map_err(unavailable)?;
+        let connection = client.get_connection_manager_with_config(config).await.map_err(unavailable)?;
         Ok(Self { connection })
     }
 
-    pub(crate) async fn incr_by(
-        &self,
-        key: &str,
-        amount: i64,
-        ttl: Duration,
-    ) -> Result<i64, Error> {
-        self.ask(
-            redis::cmd("EVAL")
-                .arg(INCREMENT)
-                .arg(1)
-                .arg(key)
-                .arg(amount)
-                .arg(milliseconds(ttl)),
-        )
-        .await
+    pub(crate) async fn incr_by(&self, key: &str, amount: i64, ttl: Duration) -> Result<i64, Error> {
+        self.ask(redis::cmd("EVAL").arg(INCREMENT).arg(1).arg(key).arg(amount).arg(milliseconds(ttl))).await
     }
 
     pub(crate) async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
@@ -58,32 +42,12 @@ impl Redis {
     }
 
     pub(crate) async fn set(&self, key: &str, value: &[u8], ttl: Duration) -> Result<(), Error> {
-        self.ask(
-            redis::cmd("SET")
-                .arg(key)
-                .arg(value)
-                .arg("PX")
-                .arg(milliseconds(ttl)),
-        )
-        .await
+        self.ask(redis::cmd("SET").arg(key).arg(value).arg("PX").arg(milliseconds(ttl))).await
     }
 
-    pub(crate) async fn set_if_absent(
-        &self,
-        key: &str,
-        value: &[u8],
-        ttl: Duration,
-    ) -> Result<bool, Error> {
-        let answer: Option<String> = self
-            .ask(
-                redis::cmd("SET")
-                    .arg(key)
-                    .arg(value)
-                    .arg("NX")
-                    .arg("PX")
-                    .arg(milliseconds(ttl)),
-            )
-            .await?;
+    pub(crate) async fn set_if_absent(&self, key: &str, value: &[u8], ttl: Duration) -> Result<bool, Error> {
+        let answer: Option<String> =
+            self.ask(redis::cmd("SET").arg(key).arg(value).arg("NX").arg("PX").arg(milliseconds(ttl))).await?;
         Ok(answer.is_some())
     }
 
@@ -93,10 +57,7 @@ impl Redis {
 
     async fn ask<T: redis::FromRedisValue>(&self, command: &mut redis::Cmd) -> Result<T, Error> {
         let mut connection = self.connection.clone();
-        command
-            .query_async(&mut connection)
-            .await
-            .map_err(unavailable)
+        command.query_async(&mut connection).await.map_err(unavailable)
     }
 }
 
