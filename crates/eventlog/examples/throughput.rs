@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use comptoir_eventlog::{
-    EventLog, Fold, FoldError, FoldFactory, Follower, FollowerOptions, LogOptions, LogRecord, MIGRATIONS, Record, Unit,
-    UnitKind,
+    EventLog, Fold, FoldError, FoldFactory, Follower, FollowerHandle, FollowerOptions, LogOptions, LogRecord,
+    MIGRATIONS, PartitionId, Record, Unit, UnitKind,
 };
 use kit::auth::Authority;
 use kit::channel::{ChannelOptions, Credential};
