@@ -17,6 +17,7 @@ mod upstreams;
 
 use std::{sync::Arc, time::Duration};
 
+use ::store::{Cache, Db};
 use kit::{
     Clock, Error,
     auth::Authority,
@@ -25,7 +26,6 @@ use kit::{
     server::{Readiness, Services},
 };
 use proto::gateway::v1::access_service_server::AccessServiceServer;
-use ::store::{Cache, Db};
 use tonic::service::Routes;
 
 use access::{AccessHandler, AccessStore, Authenticator};

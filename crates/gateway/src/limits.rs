@@ -44,11 +44,10 @@ impl Limits {
         let second = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let key = format!("rate:{kind}:{second}:{bearer}");
         match self.cache.incr_by(&key, 1, Duration::from_secs(2)).await {
-            Ok(count) if count > i64::from(limit) => Err(Error::resource_exhausted(
-                "RATE_LIMITED",
-                format!("more than {limit} requests in one second"),
-            )
-            .retry_after(Duration::from_secs(1))),
+            Ok(count) if count > i64::from(limit) => {
+                Err(Error::resource_exhausted("RATE_LIMITED", format!("more than {limit} requests in one second"))
+                    .retry_after(Duration::from_secs(1)))
+            }
             Ok(_) => Ok(()),
             Err(error) => {
                 tracing::warn!(error.cause = %kit::status::chain(&error), "rate limits are off: the cache does not answer");

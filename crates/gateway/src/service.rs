@@ -68,5 +68,8 @@ impl Service for Gateway {
 
 /// Retries are the caller's to decide: the gateway forwards each call once.
 fn upstream(url: &str) -> Result<Channel, Error> {
-    channel::remote(url, ChannelOptions::new(Credential::none()).retries(0).deadline(std::time::Duration::from_secs(60)))
+    channel::remote(
+        url,
+        ChannelOptions::new(Credential::none()).retries(0).deadline(std::time::Duration::from_secs(60)),
+    )
 }

@@ -39,9 +39,7 @@ impl Clock {
 
     /// Returns a clock that stands at `start` until [`set`](Self::set) or [`advance`](Self::advance) moves it.
     pub fn manual(start: DateTime<Utc>) -> Self {
-        Self(Source::Virtual(Arc::new(Virtual::at(
-            start.timestamp_micros(),
-        ))))
+        Self(Source::Virtual(Arc::new(Virtual::at(start.timestamp_micros()))))
     }
 
     /// Returns a clock that shows the time written in `path`: RFC 3339, or microseconds since the Unix epoch.
@@ -51,10 +49,7 @@ impl Clock {
     pub fn file(path: impl Into<PathBuf>) -> Result<Self, Error> {
         let path = path.into();
         let start_us = read_time_file(&path).map_err(|problem| {
-            Error::invalid(
-                "CLOCK_FILE_UNREADABLE",
-                format!("clock file {}: {problem}", path.display()),
-            )
+            Error::invalid("CLOCK_FILE_UNREADABLE", format!("clock file {}: {problem}", path.display()))
         })?;
         let clock = Arc::new(Virtual::at(start_us));
 
@@ -69,8 +64,7 @@ impl Clock {
 
     /// Returns the current time, cut to microseconds.
     pub fn now(&self) -> DateTime<Utc> {
-        DateTime::from_timestamp_micros(self.now_us())
-            .expect("a clock only holds times that chrono can show")
+        DateTime::from_timestamp_micros(self.now_us()).expect("a clock only holds times that chrono can show")
     }
 
     /// Returns the current time in microseconds since the Unix epoch.
@@ -95,9 +89,7 @@ impl Clock {
     /// On the system clock, which nobody can move.
     pub fn advance(&self, step: Duration) {
         let step_us = micros(step);
-        self.movable()
-            .now_us
-            .send_modify(|now_us| *now_us = now_us.saturating_add(step_us));
+        self.movable().now_us.send_modify(|now_us| *now_us = now_us.saturating_add(step_us));
     }
 
     /// Waits until this clock has passed `duration` from now. On a virtual clock that is when somebody moves it far enough.
@@ -120,10 +112,7 @@ impl Clock {
             }
             Source::Virtual(clock) => {
                 let mut moves = clock.now_us.subscribe();
-                moves
-                    .wait_for(|now_us| *now_us >= due_us)
-                    .await
-                    .expect("the sender lives as long as this clock");
+                moves.wait_for(|now_us| *now_us >= due_us).await.expect("the sender lives as long as this clock");
             }
         }
     }
@@ -145,20 +134,14 @@ impl Clock {
 
 impl fmt::Debug for Clock {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = if self.is_virtual() {
-            "virtual"
-        } else {
-            "system"
-        };
+        let kind = if self.is_virtual() { "virtual" } else { "system" };
         write!(formatter, "Clock({kind} {})", self.now().to_rfc3339())
     }
 }
 
 impl Virtual {
     fn at(now_us: i64) -> Self {
-        Self {
-            now_us: watch::Sender::new(now_us),
-        }
+        Self { now_us: watch::Sender::new(now_us) }
     }
 
     fn move_to(&self, time_us: i64) {

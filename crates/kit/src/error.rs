@@ -55,11 +55,7 @@ pub struct Error {
 
 impl Error {
     /// Returns an error of `kind` with a stable `reason` and a public `message`.
-    pub fn new(
-        kind: Kind,
-        reason: impl Into<Cow<'static, str>>,
-        message: impl Into<String>,
-    ) -> Self {
+    pub fn new(kind: Kind, reason: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
         Self {
             kind,
             reason: reason.into(),
@@ -76,15 +72,10 @@ impl Error {
     }
 
     /// The request breaks these rules: pairs of field path and description.
-    pub fn violations<F: Into<String>, D: Into<String>>(
-        violations: impl IntoIterator<Item = (F, D)>,
-    ) -> Self {
+    pub fn violations<F: Into<String>, D: Into<String>>(violations: impl IntoIterator<Item = (F, D)>) -> Self {
         let violations = violations
             .into_iter()
-            .map(|(field, description)| FieldViolation {
-                field: field.into(),
-                description: description.into(),
-            })
+            .map(|(field, description)| FieldViolation { field: field.into(), description: description.into() })
             .collect();
         Self::from_violations(violations)
     }
@@ -95,18 +86,12 @@ impl Error {
     }
 
     /// It is there already.
-    pub fn already_exists(
-        reason: impl Into<Cow<'static, str>>,
-        message: impl Into<String>,
-    ) -> Self {
+    pub fn already_exists(reason: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
         Self::new(Kind::AlreadyExists, reason, message)
     }
 
     /// The state of the system forbids it.
-    pub fn failed_precondition(
-        reason: impl Into<Cow<'static, str>>,
-        message: impl Into<String>,
-    ) -> Self {
+    pub fn failed_precondition(reason: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
         Self::new(Kind::FailedPrecondition, reason, message)
     }
 
@@ -116,10 +101,7 @@ impl Error {
     }
 
     /// Over a limit. Add [`retry_after`](Self::retry_after).
-    pub fn resource_exhausted(
-        reason: impl Into<Cow<'static, str>>,
-        message: impl Into<String>,
-    ) -> Self {
+    pub fn resource_exhausted(reason: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
         Self::new(Kind::ResourceExhausted, reason, message)
     }
 
@@ -129,27 +111,18 @@ impl Error {
     }
 
     /// There is no valid credential.
-    pub fn unauthenticated(
-        reason: impl Into<Cow<'static, str>>,
-        message: impl Into<String>,
-    ) -> Self {
+    pub fn unauthenticated(reason: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
         Self::new(Kind::Unauthenticated, reason, message)
     }
 
     /// The credential does not allow it.
-    pub fn permission_denied(
-        reason: impl Into<Cow<'static, str>>,
-        message: impl Into<String>,
-    ) -> Self {
+    pub fn permission_denied(reason: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
         Self::new(Kind::PermissionDenied, reason, message)
     }
 
     /// Our fault. The cause goes to the log under an id when the error becomes a status; the caller only sees that id.
     pub fn internal(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self {
-            source: Some(source.into()),
-            ..Self::new(Kind::Internal, "INTERNAL", "internal error")
-        }
+        Self { source: Some(source.into()), ..Self::new(Kind::Internal, "INTERNAL", "internal error") }
     }
 
     /// Adds how long the caller should wait before a retry.
@@ -166,22 +139,14 @@ impl Error {
 
     /// Tells whether the same request may pass later.
     pub fn is_retryable(&self) -> bool {
-        matches!(
-            self.kind,
-            Kind::Unavailable | Kind::Aborted | Kind::ResourceExhausted
-        )
+        matches!(self.kind, Kind::Unavailable | Kind::Aborted | Kind::ResourceExhausted)
     }
 
     fn from_violations(violations: Vec<FieldViolation>) -> Self {
-        let listed: Vec<String> = violations
-            .iter()
-            .map(|violation| format!("{} {}", violation.field, violation.description))
-            .collect();
+        let listed: Vec<String> =
+            violations.iter().map(|violation| format!("{} {}", violation.field, violation.description)).collect();
         let message = format!("invalid request: {}", listed.join("; "));
-        Self {
-            violations,
-            ..Self::new(Kind::InvalidArgument, "INVALID_FIELDS", message)
-        }
+        Self { violations, ..Self::new(Kind::InvalidArgument, "INVALID_FIELDS", message) }
     }
 }
 
@@ -217,19 +182,11 @@ impl Violations {
 
     /// Records that `field` breaks the rule `description`.
     pub fn add(&mut self, field: impl Into<String>, description: impl Into<String>) {
-        self.0.push(FieldViolation {
-            field: field.into(),
-            description: description.into(),
-        });
+        self.0.push(FieldViolation { field: field.into(), description: description.into() });
     }
 
     /// Records a violation unless `holds`. Returns `holds`.
-    pub fn check(
-        &mut self,
-        holds: bool,
-        field: impl Into<String>,
-        description: impl Into<String>,
-    ) -> bool {
+    pub fn check(&mut self, holds: bool, field: impl Into<String>, description: impl Into<String>) -> bool {
         if !holds {
             self.add(field, description);
         }
@@ -237,11 +194,7 @@ impl Violations {
     }
 
     /// Returns the value, or records the error's message against `field`.
-    pub fn take<T, E: fmt::Display>(
-        &mut self,
-        result: Result<T, E>,
-        field: impl Into<String>,
-    ) -> Option<T> {
+    pub fn take<T, E: fmt::Display>(&mut self, result: Result<T, E>, field: impl Into<String>) -> Option<T> {
         match result {
             Ok(value) => Some(value),
             Err(error) => {

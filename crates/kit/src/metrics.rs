@@ -50,9 +50,7 @@ impl Metrics {
         }
         let metric = make();
         inner.registry.register(name, help, metric.clone());
-        inner
-            .shared
-            .insert(name.to_owned(), Box::new(metric.clone()));
+        inner.shared.insert(name.to_owned(), Box::new(metric.clone()));
         metric
     }
 
@@ -86,8 +84,7 @@ mod tests {
         let metrics = Metrics::new();
 
         for _ in 0..3 {
-            let records: Counter =
-                metrics.shared("log_records", "Records appended", Counter::default);
+            let records: Counter = metrics.shared("log_records", "Records appended", Counter::default);
             records.inc();
         }
 

@@ -105,18 +105,14 @@ impl Shutdown {
     pub async fn drain(&self, timeout: Duration) -> bool {
         self.begin();
         self.tracker.close();
-        tokio::time::timeout(timeout, self.tracker.wait())
-            .await
-            .is_ok()
+        tokio::time::timeout(timeout, self.tracker.wait()).await.is_ok()
     }
 }
 
 /// Returns the text of a caught panic.
 pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic
-        .downcast_ref::<&'static str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let text =
+        panic.downcast_ref::<&'static str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     format!("panicked: {}", text.unwrap_or("without a message"))
 }
 
@@ -138,9 +134,7 @@ mod tests {
     async fn a_panicking_task_stops_the_process() {
         let shutdown = Shutdown::new();
 
-        shutdown.spawn("follower", async {
-            assert!(std::hint::black_box(false), "boom")
-        });
+        shutdown.spawn("follower", async { assert!(std::hint::black_box(false), "boom") });
         shutdown.cancelled().await;
 
         assert_eq!(shutdown.failure(), Some("task follower: panicked: boom"));

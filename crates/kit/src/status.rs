@@ -23,11 +23,7 @@ impl From<Error> for Status {
             );
         }
 
-        let mut details = ErrorDetails::with_error_info(
-            error.reason,
-            ERROR_DOMAIN,
-            HashMap::<String, String>::new(),
-        );
+        let mut details = ErrorDetails::with_error_info(error.reason, ERROR_DOMAIN, HashMap::<String, String>::new());
         for violation in error.violations {
             details.add_bad_request_violation(violation.field, violation.description);
         }
@@ -79,11 +75,7 @@ fn internal_status(error: &Error) -> Status {
 
     let metadata = HashMap::from([("incident_id".to_owned(), incident_id.to_string())]);
     let details = ErrorDetails::with_error_info("INTERNAL", ERROR_DOMAIN, metadata);
-    Status::with_error_details(
-        Code::Internal,
-        format!("internal error {incident_id}"),
-        details,
-    )
+    Status::with_error_details(Code::Internal, format!("internal error {incident_id}"), details)
 }
 
 /// Returns an error and its causes in one line, outermost first.
@@ -154,10 +146,7 @@ mod tests {
         let mut violations = Violations::new();
         violations.check(1 > 2, "page_size", "must be 0 to 1000");
         violations.add("request_id", "must be a UUID");
-        let error = violations
-            .finish()
-            .unwrap_err()
-            .retry_after(Duration::from_secs(3));
+        let error = violations.finish().unwrap_err().retry_after(Duration::from_secs(3));
 
         let status = Status::from(error);
 
@@ -166,10 +155,7 @@ mod tests {
         assert_eq!(details.error_info().unwrap().reason, "INVALID_FIELDS");
         assert_eq!(details.error_info().unwrap().domain, ERROR_DOMAIN);
         assert_eq!(details.bad_request().unwrap().field_violations.len(), 2);
-        assert_eq!(
-            details.retry_info().unwrap().retry_delay,
-            Some(Duration::from_secs(3))
-        );
+        assert_eq!(details.retry_info().unwrap().retry_delay, Some(Duration::from_secs(3)));
     }
 
     #[test]
@@ -185,8 +171,7 @@ mod tests {
 
     #[test]
     fn an_error_survives_the_way_over_the_wire_and_back() {
-        let sent = Error::unavailable("LOG_FULL", "the log cannot take it")
-            .retry_after(Duration::from_secs(2));
+        let sent = Error::unavailable("LOG_FULL", "the log cannot take it").retry_after(Duration::from_secs(2));
 
         let received = Error::from(Status::from(sent));
 
@@ -198,10 +183,7 @@ mod tests {
 
     #[test]
     fn a_passed_deadline_counts_as_unavailable_and_an_unknown_code_as_internal() {
-        assert_eq!(
-            Error::from(Status::deadline_exceeded("late")).kind,
-            Kind::Unavailable
-        );
+        assert_eq!(Error::from(Status::deadline_exceeded("late")).kind, Kind::Unavailable);
         assert_eq!(Error::from(Status::unimplemented("")).kind, Kind::Internal);
     }
 }

@@ -31,10 +31,7 @@ impl TryFrom<&str> for TenantId {
         if well_formed {
             Ok(Self(text.into()))
         } else {
-            Err(Error::invalid(
-                "TENANT_INVALID",
-                "a tenant id is 1 to 64 characters out of a-z, 0-9, _ and -",
-            ))
+            Err(Error::invalid("TENANT_INVALID", "a tenant id is 1 to 64 characters out of a-z, 0-9, _ and -"))
         }
     }
 }

@@ -32,10 +32,7 @@ async fn collector() -> (Exports, String) {
 #[tokio::test(flavor = "multi_thread")]
 async fn spans_are_sent_to_the_configured_collector_by_shutdown_at_the_latest() {
     let (exports, url) = collector().await;
-    let config = TelemetryConfig {
-        otlp_endpoint: Some(url),
-        ..TelemetryConfig::default()
-    };
+    let config = TelemetryConfig { otlp_endpoint: Some(url), ..TelemetryConfig::default() };
     let running = telemetry::init(&config, "identity").unwrap();
 
     let traceparent = tracing::info_span!("merge_profiles").in_scope(telemetry::traceparent);
@@ -44,18 +41,10 @@ async fn spans_are_sent_to_the_configured_collector_by_shutdown_at_the_latest() 
     assert!(traceparent.is_some());
     let exports = exports.lock().unwrap();
     let (path, body) = exports.first().expect("one export");
-    assert_eq!(
-        path,
-        "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
-    );
+    assert_eq!(path, "/opentelemetry.proto.collector.trace.v1.TraceService/Export");
     for text in ["merge_profiles", "identity"] {
-        let found = body
-            .windows(text.len())
-            .any(|window| window == text.as_bytes());
+        let found = body.windows(text.len()).any(|window| window == text.as_bytes());
         assert!(found, "no {text} in the export");
     }
-    assert!(
-        telemetry::init(&config, "identity").is_err(),
-        "started twice"
-    );
+    assert!(telemetry::init(&config, "identity").is_err(), "started twice");
 }

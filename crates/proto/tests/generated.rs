@@ -47,10 +47,7 @@ fn contents(dir: &Path) -> BTreeMap<String, Vec<u8>> {
         .map(|entry| {
             let path = entry.expect("the entry is readable").path();
             let name = path.file_name().expect("files have names");
-            (
-                name.to_string_lossy().into_owned(),
-                fs::read(&path).expect("the file is readable"),
-            )
+            (name.to_string_lossy().into_owned(), fs::read(&path).expect("the file is readable"))
         })
         .filter(|(name, _)| !name.starts_with("google.protobuf"))
         .collect()
@@ -72,11 +69,7 @@ fn the_committed_code_is_what_the_contracts_generate() {
     }
 
     let committed = contents(&committed_dir);
-    assert_eq!(
-        committed.keys().collect::<Vec<_>>(),
-        fresh.keys().collect::<Vec<_>>(),
-        "run with UPDATE_GENERATED=1"
-    );
+    assert_eq!(committed.keys().collect::<Vec<_>>(), fresh.keys().collect::<Vec<_>>(), "run with UPDATE_GENERATED=1");
     for (name, bytes) in &fresh {
         assert!(committed[name] == *bytes, "{name} is stale: run with UPDATE_GENERATED=1");
     }

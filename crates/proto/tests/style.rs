@@ -125,7 +125,8 @@ impl Checker<'_> {
             }
             for (index, method) in (0..).zip(&service.method) {
                 self.comment(&[6, service_index, 2, index], method.name());
-                let expected = (format!("{package}.{}Request", method.name()), format!("{package}.{}Response", method.name()));
+                let expected =
+                    (format!("{package}.{}Request", method.name()), format!("{package}.{}Response", method.name()));
                 if (method.input_type(), method.output_type()) != (expected.0.as_str(), expected.1.as_str()) {
                     self.fault("RPC_REQUEST_RESPONSE_UNIQUE", method.name());
                 }

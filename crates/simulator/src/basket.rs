@@ -40,10 +40,7 @@ impl Basket {
 }
 
 pub(crate) fn subtotal(lines: &[Line]) -> i64 {
-    lines
-        .iter()
-        .map(|line| line.price_cents * i64::from(line.quantity))
-        .sum()
+    lines.iter().map(|line| line.price_cents * i64::from(line.quantity)).sum()
 }
 
 /// A remainder up to this is called shipping; a larger one buys another piece.
@@ -54,13 +51,7 @@ const COMPLEMENT: f64 = 0.5;
 const PREFERRED: f64 = 0.85;
 
 /// Fills a basket worth exactly `total_cents` (or half the cheapest product, if that is more).
-pub(crate) fn compose(
-    dice: &mut Dice,
-    catalogue: &Catalogue,
-    tastes: &[usize],
-    rate: f64,
-    total_cents: i64,
-) -> Basket {
+pub(crate) fn compose(dice: &mut Dice, catalogue: &Catalogue, tastes: &[usize], rate: f64, total_cents: i64) -> Basket {
     let cheapest = catalogue.price_cents(catalogue.at_least(0, rate), rate);
     let mut left = total_cents.max(cheapest / 2);
     let mut lines: Vec<Line> = Vec::new();
@@ -75,10 +66,7 @@ pub(crate) fn compose(
         add(&mut lines, product, price);
         left -= price;
     }
-    if let Some(dearest) = lines
-        .iter_mut()
-        .max_by_key(|line| (line.price_cents, line.product))
-    {
+    if let Some(dearest) = lines.iter_mut().max_by_key(|line| (line.price_cents, line.product)) {
         let pieces = left / dearest.price_cents;
         dearest.quantity += pieces as u32;
         left -= pieces * dearest.price_cents;
@@ -94,20 +82,11 @@ pub(crate) fn compose(
             left = 0;
         }
     }
-    Basket {
-        lines,
-        discount_cents,
-        shipping_cents: left,
-    }
+    Basket { lines, discount_cents, shipping_cents: left }
 }
 
 /// A few products put in a cart without a sum in mind.
-pub(crate) fn dream(
-    dice: &mut Dice,
-    catalogue: &Catalogue,
-    tastes: &[usize],
-    rate: f64,
-) -> Vec<Line> {
+pub(crate) fn dream(dice: &mut Dice, catalogue: &Catalogue, tastes: &[usize], rate: f64) -> Vec<Line> {
     let mut lines = Vec::new();
     for _ in 0..=dice.index(3) {
         let product = next_product(dice, catalogue, tastes, &lines);
@@ -123,33 +102,20 @@ pub(crate) fn dream(
 }
 
 /// What the person looks at next: a complement of the last thing chosen, a favourite category, or anything.
-pub(crate) fn next_product(
-    dice: &mut Dice,
-    catalogue: &Catalogue,
-    tastes: &[usize],
-    lines: &[Line],
-) -> usize {
+pub(crate) fn next_product(dice: &mut Dice, catalogue: &Catalogue, tastes: &[usize], lines: &[Line]) -> usize {
     if let Some(last) = lines.last()
         && dice.chance(COMPLEMENT)
     {
         return catalogue.complement(dice, last.product);
     }
-    let category = if dice.chance(PREFERRED) {
-        *dice.pick(tastes)
-    } else {
-        dice.index(CATEGORIES)
-    };
+    let category = if dice.chance(PREFERRED) { *dice.pick(tastes) } else { dice.index(CATEGORIES) };
     catalogue.draw(dice, category)
 }
 
 fn add(lines: &mut Vec<Line>, product: usize, price_cents: i64) {
     match lines.iter_mut().find(|line| line.product == product) {
         Some(line) => line.quantity += 1,
-        None => lines.push(Line {
-            product,
-            quantity: 1,
-            price_cents,
-        }),
+        None => lines.push(Line { product, quantity: 1, price_cents }),
     }
 }
 
@@ -166,12 +132,7 @@ mod tests {
             let basket = compose(&mut dice, &catalogue, &[0, 4, 9], 0.85, total);
 
             assert_eq!(basket.total_cents(), total, "{basket:?}");
-            assert!(
-                basket
-                    .lines
-                    .iter()
-                    .all(|line| catalogue.sells(line.product))
-            );
+            assert!(basket.lines.iter().all(|line| catalogue.sells(line.product)));
             assert!(basket.discount_cents <= basket.subtotal_cents());
         }
     }
@@ -185,18 +146,10 @@ mod tests {
         for _ in 0..2_000 {
             let basket = compose(&mut dice, &catalogue, &[0, 2], 1.0, 6_000);
             for left in &basket.lines {
-                for right in basket
-                    .lines
-                    .iter()
-                    .filter(|right| right.product != left.product)
-                {
+                for right in basket.lines.iter().filter(|right| right.product != left.product) {
                     let right_id = &catalogue.products[right.product].product_id;
                     pairs += 1;
-                    complementary += i32::from(
-                        catalogue.products[left.product]
-                            .complements
-                            .contains(right_id),
-                    );
+                    complementary += i32::from(catalogue.products[left.product].complements.contains(right_id));
                 }
             }
         }

@@ -25,23 +25,14 @@ const CONTEXT: &str = r#"{"library":{"name":"analytics.js","version":"npm:next-1
 /// `/v1/batch` bodies with `n` events in all, `batch` in each (the last may hold fewer), starting on 2025-06-01. See
 /// [`bench_bodies`], of which this is the parsed form.
 pub fn bench_events(seed: u64, n: usize, batch: usize) -> impl Iterator<Item = Value> {
-    let start = Utc
-        .with_ymd_and_hms(2025, 6, 1, 0, 0, 0)
-        .single()
-        .expect("a valid date");
-    bench_bodies(seed, n, batch, start)
-        .map(|body| serde_json::from_str(&body).expect("a body is written as JSON"))
+    let start = Utc.with_ymd_and_hms(2025, 6, 1, 0, 0, 0).single().expect("a valid date");
+    bench_bodies(seed, n, batch, start).map(|body| serde_json::from_str(&body).expect("a body is written as JSON"))
 }
 
 /// `/v1/batch` bodies as JSON text, with `n` events in all and `batch` in each (the last may hold fewer). An event is
 /// about 500 bytes; they come in interleaved sessions of about 8 events, 30 % of them signed in; one event in 33 or so is
 /// an order. Times rise by 10 ms an event from `start`.
-pub fn bench_bodies(
-    seed: u64,
-    n: usize,
-    batch: usize,
-    start: DateTime<Utc>,
-) -> impl Iterator<Item = String> {
+pub fn bench_bodies(seed: u64, n: usize, batch: usize, start: DateTime<Utc>) -> impl Iterator<Item = String> {
     let batch = batch.max(1);
     let mut traffic = Traffic {
         seed,
@@ -51,12 +42,8 @@ pub fn bench_bodies(
         made: 0,
         clock: start.timestamp_millis(),
     };
-    traffic.sessions = (0..CROWD.min(traffic.visitors))
-        .map(|_| traffic.open())
-        .collect();
-    (0..n)
-        .step_by(batch)
-        .map(move |first| traffic.body(batch.min(n - first)))
+    traffic.sessions = (0..CROWD.min(traffic.visitors)).map(|_| traffic.open()).collect();
+    (0..n).step_by(batch).map(move |first| traffic.body(batch.min(n - first)))
 }
 
 struct Traffic {
@@ -102,8 +89,7 @@ impl Traffic {
                 body.push(',');
             }
             let place = self.advance();
-            self.write_event(&self.sessions[place], &mut body)
-                .expect("writing to a string cannot fail");
+            self.write_event(&self.sessions[place], &mut body).expect("writing to a string cannot fail");
         }
         body.push_str(r#"],"sentAt":""#);
         body.push_str(&rfc3339(self.clock));
@@ -132,10 +118,7 @@ impl Traffic {
     fn write_event(&self, session: &Session, out: &mut String) -> fmt::Result {
         let id = uuid_from(mix(self.seed ^ self.made), mix(self.made));
         let (clock, time) = (self.clock, rfc3339(self.clock));
-        write!(
-            out,
-            r#"{{"messageId":"ajs-next-{clock}-{id}","timestamp":"{time}","#
-        )?;
+        write!(out, r#"{{"messageId":"ajs-next-{clock}-{id}","timestamp":"{time}","#)?;
         write!(out, r#""anonymousId":"{}","#, session.anonymous_id)?;
         if session.signed_in && session.step > 1 {
             write!(out, r#""userId":"b{}","#, session.visitor)?;
@@ -148,10 +131,9 @@ impl Traffic {
     fn write_act(&self, session: &Session, out: &mut String) -> fmt::Result {
         let (step, product, visitor) = (session.step, session.product, session.visitor);
         match step {
-            1 => write!(
-                out,
-                r#""type":"page","name":"Home","properties":{{"path":"/","url":"https://shop.example/"}}"#
-            ),
+            1 => {
+                write!(out, r#""type":"page","name":"Home","properties":{{"path":"/","url":"https://shop.example/"}}"#)
+            }
             2 if session.signed_in => {
                 out.write_str(r#""type":"identify","traits":{"firstName":"Camille","#)?;
                 write!(out, r#""lastName":"Martin {}","#, visitor % 500)?;
@@ -160,14 +142,8 @@ impl Traffic {
             }
             2 => {
                 let category = product % 12;
-                write!(
-                    out,
-                    r#""type":"track","event":"Product List Viewed","properties":{{"#
-                )?;
-                write!(
-                    out,
-                    r#""list_id":"c{category}","category":"c{category}","products":[{{"#
-                )?;
+                write!(out, r#""type":"track","event":"Product List Viewed","properties":{{"#)?;
+                write!(out, r#""list_id":"c{category}","category":"c{category}","products":[{{"#)?;
                 write_line(product, 1, out)?;
                 out.write_str("}]}")
             }
@@ -175,16 +151,10 @@ impl Traffic {
                 out.write_str(r#""type":"track","event":"Products Searched","#)?;
                 write!(out, r#""properties":{{"query":"item {}"}}"#, product % 50)
             }
-            _ if step == session.length && visitor.is_multiple_of(4) => {
-                self.write_order(product, out)
-            }
+            _ if step == session.length && visitor.is_multiple_of(4) => self.write_order(product, out),
             _ if step % 3 == 0 => {
                 out.write_str(r#""type":"track","event":"Product Added","properties":{"#)?;
-                write!(
-                    out,
-                    r#""cart_id":"cart-{:016x}","currency":"EUR","#,
-                    session.cart
-                )?;
+                write!(out, r#""cart_id":"cart-{:016x}","currency":"EUR","#, session.cart)?;
                 write_line(product, 1, out)?;
                 out.write_char('}')
             }
@@ -201,11 +171,7 @@ impl Traffic {
         let quantity = 1 + (product % 2) as i64;
         let total = Cents(price_cents(product) * quantity);
         out.write_str(r#""type":"track","event":"Order Completed","properties":{"#)?;
-        write!(
-            out,
-            r#""order_id":"B{}","total":{total},"currency":"EUR","products":[{{"#,
-            self.made
-        )?;
+        write!(out, r#""order_id":"B{}","total":{total},"currency":"EUR","products":[{{"#, self.made)?;
         write_line(product, quantity, out)?;
         out.write_str("}]}")
     }
@@ -214,10 +180,7 @@ impl Traffic {
 /// The fields of a product, without the braces.
 fn write_line(product: usize, quantity: i64, out: &mut String) -> fmt::Result {
     let (category, price) = (product % 12, Cents(price_cents(product)));
-    write!(
-        out,
-        r#""product_id":"P{product:05}","category":"c{category}","price":{price},"quantity":{quantity}"#
-    )
+    write!(out, r#""product_id":"P{product:05}","category":"c{category}","price":{price},"quantity":{quantity}"#)
 }
 
 fn price_cents(product: usize) -> i64 {
@@ -241,45 +204,19 @@ mod tests {
     #[test]
     fn the_stream_has_the_size_and_the_mix_it_promises() {
         let bodies: Vec<Value> = bench_events(1, 20_000, 64).collect();
-        let events: Vec<&Value> = bodies
-            .iter()
-            .flat_map(|body| body["batch"].as_array().expect("a batch"))
-            .collect();
+        let events: Vec<&Value> = bodies.iter().flat_map(|body| body["batch"].as_array().expect("a batch")).collect();
         let bytes: usize = events.iter().map(|event| event.to_string().len()).sum();
-        let ids: HashSet<&str> = events
-            .iter()
-            .filter_map(|event| event["messageId"].as_str())
-            .collect();
-        let visitors: HashSet<&str> = events
-            .iter()
-            .filter_map(|event| event["anonymousId"].as_str())
-            .collect();
-        let signed_in = events
-            .iter()
-            .filter(|event| event["userId"].is_string())
-            .count();
-        let orders = events
-            .iter()
-            .filter(|event| event["event"] == "Order Completed")
-            .count();
+        let ids: HashSet<&str> = events.iter().filter_map(|event| event["messageId"].as_str()).collect();
+        let visitors: HashSet<&str> = events.iter().filter_map(|event| event["anonymousId"].as_str()).collect();
+        let signed_in = events.iter().filter(|event| event["userId"].is_string()).count();
+        let orders = events.iter().filter(|event| event["event"] == "Order Completed").count();
 
         assert_eq!(events.len(), 20_000);
         assert_eq!(bodies.len(), 20_000usize.div_ceil(64));
         assert_eq!(ids.len(), events.len());
-        assert!(
-            (430..=580).contains(&(bytes / events.len())),
-            "{} bytes an event",
-            bytes / events.len()
-        );
-        assert!(
-            (20..=40).contains(&(events.len() / visitors.len())),
-            "{} visitors",
-            visitors.len()
-        );
-        assert!(
-            (4_400..=6_400).contains(&signed_in),
-            "{signed_in} signed in"
-        );
+        assert!((430..=580).contains(&(bytes / events.len())), "{} bytes an event", bytes / events.len());
+        assert!((20..=40).contains(&(events.len() / visitors.len())), "{} visitors", visitors.len());
+        assert!((4_400..=6_400).contains(&signed_in), "{signed_in} signed in");
         assert!((300..=1_000).contains(&orders), "{orders} orders");
     }
 

@@ -43,138 +43,30 @@ struct Shelf {
 const SHELVES: [Shelf; 12] = [
     shelf(
         "coffee",
-        [
-            "espresso machine",
-            "coffee grinder",
-            "moka pot",
-            "coffee press",
-            "milk frother",
-        ],
+        ["espresso machine", "coffee grinder", "moka pot", "coffee press", "milk frother"],
         (1_900, 19_000),
         [1, 2],
     ),
     shelf(
         "beans",
-        [
-            "espresso beans",
-            "filter beans",
-            "decaf beans",
-            "ground coffee",
-            "coffee capsules",
-        ],
+        ["espresso beans", "filter beans", "decaf beans", "ground coffee", "coffee capsules"],
         (490, 2_400),
         [0, 2],
     ),
-    shelf(
-        "tableware",
-        ["cup", "saucer", "bowl", "plate", "carafe"],
-        (390, 3_900),
-        [0, 3],
-    ),
-    shelf(
-        "tea",
-        ["green tea", "black tea", "herbal tea", "teapot", "tea tin"],
-        (450, 4_500),
-        [2, 1],
-    ),
-    shelf(
-        "kitchen",
-        [
-            "chef knife",
-            "frying pan",
-            "saucepan",
-            "cutting board",
-            "apron",
-        ],
-        (1_200, 14_000),
-        [5, 2],
-    ),
-    shelf(
-        "pantry",
-        ["olive oil", "sea salt", "spice jar", "honey", "dried pasta"],
-        (290, 1_900),
-        [4, 3],
-    ),
-    shelf(
-        "bath",
-        [
-            "bath towel",
-            "hand soap",
-            "bath mat",
-            "body brush",
-            "bath salt",
-        ],
-        (350, 4_900),
-        [7, 8],
-    ),
-    shelf(
-        "candles",
-        [
-            "scented candle",
-            "candle holder",
-            "tealight box",
-            "wax melt",
-            "matches",
-        ],
-        (250, 3_400),
-        [6, 8],
-    ),
-    shelf(
-        "bedding",
-        [
-            "duvet cover",
-            "pillow case",
-            "linen sheet",
-            "wool throw",
-            "cushion",
-        ],
-        (1_500, 16_000),
-        [6, 7],
-    ),
-    shelf(
-        "garden",
-        [
-            "plant pot",
-            "pruner",
-            "watering can",
-            "seed box",
-            "garden gloves",
-        ],
-        (390, 7_900),
-        [10, 11],
-    ),
-    shelf(
-        "plants",
-        ["olive tree", "fern", "lavender", "basil", "monstera"],
-        (490, 6_900),
-        [9, 7],
-    ),
-    shelf(
-        "stationery",
-        [
-            "notebook",
-            "fountain pen",
-            "greeting card",
-            "ink bottle",
-            "desk lamp",
-        ],
-        (220, 6_500),
-        [7, 2],
-    ),
+    shelf("tableware", ["cup", "saucer", "bowl", "plate", "carafe"], (390, 3_900), [0, 3]),
+    shelf("tea", ["green tea", "black tea", "herbal tea", "teapot", "tea tin"], (450, 4_500), [2, 1]),
+    shelf("kitchen", ["chef knife", "frying pan", "saucepan", "cutting board", "apron"], (1_200, 14_000), [5, 2]),
+    shelf("pantry", ["olive oil", "sea salt", "spice jar", "honey", "dried pasta"], (290, 1_900), [4, 3]),
+    shelf("bath", ["bath towel", "hand soap", "bath mat", "body brush", "bath salt"], (350, 4_900), [7, 8]),
+    shelf("candles", ["scented candle", "candle holder", "tealight box", "wax melt", "matches"], (250, 3_400), [6, 8]),
+    shelf("bedding", ["duvet cover", "pillow case", "linen sheet", "wool throw", "cushion"], (1_500, 16_000), [6, 7]),
+    shelf("garden", ["plant pot", "pruner", "watering can", "seed box", "garden gloves"], (390, 7_900), [10, 11]),
+    shelf("plants", ["olive tree", "fern", "lavender", "basil", "monstera"], (490, 6_900), [9, 7]),
+    shelf("stationery", ["notebook", "fountain pen", "greeting card", "ink bottle", "desk lamp"], (220, 6_500), [7, 2]),
 ];
 
-const fn shelf(
-    slug: &'static str,
-    nouns: [&'static str; 5],
-    range: (i64, i64),
-    goes_with: [usize; 2],
-) -> Shelf {
-    Shelf {
-        slug,
-        nouns,
-        range,
-        goes_with,
-    }
+const fn shelf(slug: &'static str, nouns: [&'static str; 5], range: (i64, i64), goes_with: [usize; 2]) -> Shelf {
+    Shelf { slug, nouns, range, goes_with }
 }
 
 const ADJECTIVES: [&str; 14] = [
@@ -193,18 +85,8 @@ const ADJECTIVES: [&str; 14] = [
     "Stone",
     "Sunday",
 ];
-const BRANDS: [&str; 10] = [
-    "Aubrac",
-    "Belle Rive",
-    "Cassine",
-    "Dunmore",
-    "Elster",
-    "Fontane",
-    "Grange",
-    "Halden",
-    "Ivoire",
-    "Juno",
-];
+const BRANDS: [&str; 10] =
+    ["Aubrac", "Belle Rive", "Cassine", "Dunmore", "Elster", "Fontane", "Grange", "Halden", "Ivoire", "Juno"];
 
 /// Number of categories, and least number of products per category.
 pub(crate) const CATEGORIES: usize = SHELVES.len();
@@ -225,28 +107,15 @@ impl Catalogue {
     pub(crate) fn stock(seed: u64, count: u32, currency: &str) -> Self {
         let mut dice = Dice::new(seed, "catalogue", 0);
         let count = count.max(MINIMUM_PRODUCTS) as usize;
-        let mut products: Vec<Product> = (0..count)
-            .map(|index| draw_product(&mut dice, index, currency))
-            .collect();
-        let complements: Vec<Vec<usize>> = (0..count)
-            .map(|index| draw_complements(&mut dice, index, count))
-            .collect();
+        let mut products: Vec<Product> = (0..count).map(|index| draw_product(&mut dice, index, currency)).collect();
+        let complements: Vec<Vec<usize>> = (0..count).map(|index| draw_complements(&mut dice, index, count)).collect();
         for (index, others) in complements.iter().enumerate() {
             products[index].complements = others.iter().map(|&other| product_id(other)).collect();
         }
-        let shelves = (0..CATEGORIES)
-            .map(|category| arrange(&mut dice, category, count))
-            .collect();
-        let mut by_price: Vec<usize> = (0..count)
-            .filter(|&index| products[index].stock > 0)
-            .collect();
+        let shelves = (0..CATEGORIES).map(|category| arrange(&mut dice, category, count)).collect();
+        let mut by_price: Vec<usize> = (0..count).filter(|&index| products[index].stock > 0).collect();
         by_price.sort_by_key(|&index| (products[index].price_micros, index));
-        Self {
-            products,
-            complements,
-            shelves,
-            by_price,
-        }
+        Self { products, complements, shelves, by_price }
     }
 
     /// A product of the category, the popular ones more often, in stock or not.
@@ -275,9 +144,7 @@ impl Catalogue {
 
     /// The cheapest product in stock that costs at least so many cents, or the dearest of all.
     pub(crate) fn at_least(&self, cents: i64, rate: f64) -> usize {
-        let place = self
-            .by_price
-            .partition_point(|&product| self.price_cents(product, rate) < cents);
+        let place = self.by_price.partition_point(|&product| self.price_cents(product, rate) < cents);
         self.by_price[place.min(self.by_price.len() - 1)]
     }
 }
@@ -310,29 +177,17 @@ fn draw_product(dice: &mut Dice, index: usize, currency: &str) -> Product {
     let cents = ((price / 10.0).round() as i64 * 10).max(shelf.range.0);
     let id = product_id(index);
     Product {
-        title: format!(
-            "{} {noun} {}",
-            dice.pick(&ADJECTIVES),
-            index / CATEGORIES + 1
-        ),
+        title: format!("{} {noun} {}", dice.pick(&ADJECTIVES), index / CATEGORIES + 1),
         category: shelf.slug.to_owned(),
         brand: (*dice.pick(&BRANDS)).to_owned(),
         price_micros: cents * 10_000,
         currency: currency.to_owned(),
         // The first product of each category is always there, so that every preference can be served.
-        stock: if index >= CATEGORIES && dice.chance(0.05) {
-            0
-        } else {
-            dice.between(20, 800) as u32
-        },
+        stock: if index >= CATEGORIES && dice.chance(0.05) { 0 } else { dice.between(20, 800) as u32 },
         url: format!("https://shop.example/p/{id}"),
         image_url: format!("https://shop.example/i/{id}.jpg"),
         complements: Vec::new(),
-        quality: if dice.chance(0.04) {
-            2.0
-        } else {
-            3.6 + 1.2 * dice.unit()
-        },
+        quality: if dice.chance(0.04) { 2.0 } else { 3.6 + 1.2 * dice.unit() },
         product_id: id,
     }
 }

@@ -29,26 +29,17 @@ impl Actor<'_> {
             let later = placed + self.dice.between(2, 30) * SECOND;
             self.server_event(later, device, Act::Order { order });
         }
-        self.refund(order, placed, move |actor, later, act| {
-            actor.server_event(later, device, act)
-        });
+        self.refund(order, placed, move |actor, later, act| actor.server_event(later, device, act));
         self.review(order, placed, device, source);
     }
 
     pub(crate) fn pay_at_till(&mut self, at: i64, cart: u32) {
         self.clock = at;
-        let shown = self.person.loyalty_card.is_some()
-            && self.dice.chance(self.stage.config.habits.card_shown);
+        let shown = self.person.loyalty_card.is_some() && self.dice.chance(self.stage.config.habits.card_shown);
         let order = self.order(SourceKind::Till, cart, shown);
-        let ids = Ids {
-            card: shown,
-            receipt: (!shown).then_some(order),
-            ..Ids::default()
-        };
+        let ids = Ids { card: shown, receipt: (!shown).then_some(order), ..Ids::default() };
         self.lone_event(at, Origin::Till, ids, Act::Order { order });
-        self.refund(order, at, move |actor, later, act| {
-            actor.lone_event(later, Origin::Till, ids, act)
-        });
+        self.refund(order, at, move |actor, later, act| actor.lone_event(later, Origin::Till, ids, act));
     }
 
     fn order(&mut self, source: SourceKind, cart: u32, identified: bool) -> u32 {
@@ -76,29 +67,14 @@ impl Actor<'_> {
         let at = placed + self.dice.between(3 * DAY, 20 * DAY);
         let whole = self.dice.chance(0.6);
         let basket = &self.journal.orders[order as usize].basket;
-        let piece = Line {
-            quantity: 1,
-            ..basket.lines[0]
-        };
+        let piece = Line { quantity: 1, ..basket.lines[0] };
         let partial = !whole && piece.price_cents < basket.total_cents();
-        let cents = if partial {
-            piece.price_cents
-        } else {
-            basket.total_cents()
-        };
+        let cents = if partial { piece.price_cents } else { basket.total_cents() };
         if at >= self.last_call() {
             return;
         }
         self.journal.orders[order as usize].refunded_micros = cents * 10_000;
-        tell(
-            self,
-            at,
-            Act::Refund {
-                order,
-                lines: partial.then(|| vec![piece]),
-                cents,
-            },
-        );
+        tell(self, at, Act::Refund { order, lines: partial.then(|| vec![piece]), cents });
     }
 
     fn review(&mut self, order: u32, placed: i64, device: DeviceRef, source: SourceKind) {
@@ -108,27 +84,13 @@ impl Actor<'_> {
         }
         let product = self.journal.orders[order as usize].basket.lines[0].product;
         let quality = self.stage.catalogue.products[product].quality;
-        let stars = (quality + 2.4 * (self.dice.unit() - 0.5))
-            .round()
-            .clamp(1.0, 5.0) as u8;
+        let stars = (quality + 2.4 * (self.dice.unit() - 0.5)).round().clamp(1.0, 5.0) as u8;
         let body = self.dice.index(4) as u8;
         let user = self.person.user_id.is_some();
         self.clock = at;
-        self.seat = Seat {
-            device,
-            source,
-            user,
-            known: user,
-            spoilt: None,
-        };
-        self.emit(Act::View {
-            product: product as u32,
-        });
-        self.emit(Act::Review {
-            product: product as u32,
-            stars,
-            body,
-        });
+        self.seat = Seat { device, source, user, known: user, spoilt: None };
+        self.emit(Act::View { product: product as u32 });
+        self.emit(Act::Review { product: product as u32, stars, body });
         self.leave();
     }
 
@@ -141,12 +103,7 @@ impl Actor<'_> {
     /// anonymous id and the e-mail address of the checkout.
     fn server_event(&mut self, at: i64, device: DeviceRef, act: Act) {
         let account = self.person.user_id.is_some();
-        let ids = Ids {
-            user: account,
-            email: true,
-            device: (!account).then_some(device),
-            ..Ids::default()
-        };
+        let ids = Ids { user: account, email: true, device: (!account).then_some(device), ..Ids::default() };
         self.lone_event(at, Origin::Server, ids, act);
     }
 }

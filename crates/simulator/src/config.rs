@@ -40,10 +40,7 @@ impl Default for WorldConfig {
             seed: 1,
             people: 2_000,
             products: 300,
-            start: Utc
-                .with_ymd_and_hms(2025, 1, 1, 0, 0, 0)
-                .single()
-                .expect("a valid date"),
+            start: Utc.with_ymd_and_hms(2025, 1, 1, 0, 0, 0).single().expect("a valid date"),
             days: 365,
             shop_currency: "EUR".to_owned(),
             markets: vec![
@@ -71,53 +68,23 @@ impl WorldConfig {
     /// Every reason why no world can be drawn from this, or none.
     pub fn check(&self) -> Result<(), String> {
         let model = &self.purchases;
-        let parameters = [
-            model.r,
-            model.alpha_days,
-            model.a,
-            model.b,
-            model.p,
-            model.q,
-            model.gamma,
-        ];
+        let parameters = [model.r, model.alpha_days, model.a, model.b, model.p, model.q, model.gamma];
         let positive = |value: f64| value.is_finite() && value > 0.0;
         let rules = [
             (self.people <= 1_000_000, "people must be at most 1000000"),
             (self.products <= 100_000, "products must be at most 100000"),
-            (
-                (1..=3_650).contains(&self.days),
-                "days must be between 1 and 3650",
-            ),
-            (
-                (1970..=9000).contains(&self.start.year()),
-                "start must lie between 1970 and 9000",
-            ),
+            ((1..=3_650).contains(&self.days), "days must be between 1 and 3650"),
+            ((1970..=9000).contains(&self.start.year()), "start must lie between 1970 and 9000"),
             (!self.markets.is_empty(), "markets must name at least one"),
             (
-                self.markets
-                    .iter()
-                    .all(|market| positive(market.rate) && positive(market.weight)),
+                self.markets.iter().all(|market| positive(market.rate) && positive(market.weight)),
                 "every market's rate and weight must be positive",
             ),
-            (
-                parameters.into_iter().all(positive),
-                "every parameter of purchases must be positive",
-            ),
-            (
-                self.habits.visits_per_month <= 300.0,
-                "habits.visits_per_month must be at most 300",
-            ),
+            (parameters.into_iter().all(positive), "every parameter of purchases must be positive"),
+            (self.habits.visits_per_month <= 300.0, "habits.visits_per_month must be at most 300"),
         ];
-        let broken: Vec<&str> = rules
-            .iter()
-            .filter(|(holds, _)| !holds)
-            .map(|&(_, rule)| rule)
-            .collect();
-        if broken.is_empty() {
-            Ok(())
-        } else {
-            Err(broken.join("; "))
-        }
+        let broken: Vec<&str> = rules.iter().filter(|(holds, _)| !holds).map(|&(_, rule)| rule).collect();
+        if broken.is_empty() { Ok(()) } else { Err(broken.join("; ")) }
     }
 }
 
@@ -138,12 +105,7 @@ pub struct Market {
 impl Market {
     /// A market by its four facts.
     pub fn new(country: &str, currency: &str, rate: f64, weight: f64) -> Self {
-        Self {
-            country: country.to_owned(),
-            currency: currency.to_owned(),
-            rate,
-            weight,
-        }
+        Self { country: country.to_owned(), currency: currency.to_owned(), rate, weight }
     }
 }
 
@@ -169,15 +131,7 @@ pub struct PurchaseModel {
 
 impl Default for PurchaseModel {
     fn default() -> Self {
-        Self {
-            r: 0.8,
-            alpha_days: 55.0,
-            a: 0.7,
-            b: 3.2,
-            p: 6.0,
-            q: 4.0,
-            gamma: 30.0,
-        }
+        Self { r: 0.8, alpha_days: 55.0, a: 0.7, b: 3.2, p: 6.0, q: 4.0, gamma: 30.0 }
     }
 }
 

@@ -13,9 +13,7 @@ pub(crate) struct Dice(Xoshiro256PlusPlus);
 impl Dice {
     /// Opens the stream of `purpose` for the thing number `index`.
     pub(crate) fn new(seed: u64, purpose: &str, index: u64) -> Self {
-        let named = purpose
-            .bytes()
-            .fold(seed, |hash, byte| mix(hash ^ u64::from(byte)));
+        let named = purpose.bytes().fold(seed, |hash, byte| mix(hash ^ u64::from(byte)));
         Self(Xoshiro256PlusPlus::seed_from_u64(mix(named ^ mix(index))))
     }
 

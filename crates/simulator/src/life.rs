@@ -20,13 +20,7 @@ pub(crate) struct Stage<'a> {
 /// Plays one person's whole life into the journal.
 pub(crate) fn live(stage: Stage<'_>, number: u32, journal: &mut Journal) {
     let person = &stage.people[number as usize];
-    let intents = plan(
-        stage.config,
-        stage.catalogue,
-        person,
-        number,
-        &mut journal.carts,
-    );
+    let intents = plan(stage.config, stage.catalogue, person, number, &mut journal.carts);
     let mut actor = Actor {
         stage,
         number,
@@ -38,13 +32,7 @@ pub(crate) fn live(stage: Stage<'_>, number: u32, journal: &mut Journal) {
         events: 0,
         clock: 0,
         visit: Vec::new(),
-        seat: Seat {
-            device: DeviceRef::Own(0),
-            source: SourceKind::Site,
-            user: false,
-            known: false,
-            spoilt: None,
-        },
+        seat: Seat { device: DeviceRef::Own(0), source: SourceKind::Site, user: false, known: false, spoilt: None },
     };
     for (at, intent) in intents {
         actor.play(at, intent);
@@ -136,13 +124,8 @@ impl Actor<'_> {
     fn kiosk(&mut self, at: i64) {
         let kiosk = self.dice.index(self.stage.kiosks.len()) as u8;
         self.clock = at;
-        self.seat = Seat {
-            device: DeviceRef::Kiosk(kiosk),
-            source: SourceKind::Site,
-            user: false,
-            known: false,
-            spoilt: None,
-        };
+        self.seat =
+            Seat { device: DeviceRef::Kiosk(kiosk), source: SourceKind::Site, user: false, known: false, spoilt: None };
         self.emit(Act::Page("/kiosk"));
         self.look_around();
         if self.person.relation == Relation::Account && self.dice.chance(0.4) {
@@ -179,11 +162,7 @@ impl Actor<'_> {
     /// Takes a device, mostly the favourite.
     pub(crate) fn sit_down(&mut self, at: i64) {
         let count = self.person.devices.len();
-        let place = if self.dice.chance(0.6) {
-            0
-        } else {
-            self.dice.index(count)
-        };
+        let place = if self.dice.chance(0.6) { 0 } else { self.dice.index(count) };
         self.sit_at(at, place);
     }
 
@@ -196,13 +175,7 @@ impl Actor<'_> {
         let spoilt = (!user && self.dice.chance(self.stage.config.noise.garbage))
             .then(|| *self.dice.pick(&["undefined", "null"]));
         self.clock = at;
-        self.seat = Seat {
-            device: DeviceRef::Own(place as u8),
-            source: device.source,
-            user,
-            known: user,
-            spoilt,
-        };
+        self.seat = Seat { device: DeviceRef::Own(place as u8), source: device.source, user, known: user, spoilt };
     }
 
     pub(crate) fn arrive(&mut self) {
@@ -218,28 +191,14 @@ impl Actor<'_> {
         let category = *self.dice.pick(&self.person.traits.tastes);
         if self.dice.chance(0.3) {
             let word = self.dice.index(5) as u8;
-            self.emit(Act::Search {
-                category: category as u8,
-                word,
-            });
+            self.emit(Act::Search { category: category as u8, word });
         } else {
-            let products =
-                std::array::from_fn(|_| self.stage.catalogue.draw(&mut self.dice, category) as u32);
-            self.emit(Act::List {
-                category: category as u8,
-                products,
-            });
+            let products = std::array::from_fn(|_| self.stage.catalogue.draw(&mut self.dice, category) as u32);
+            self.emit(Act::List { category: category as u8, products });
         }
         for _ in 0..=self.dice.index(2) {
-            let product = next_product(
-                &mut self.dice,
-                self.stage.catalogue,
-                &self.person.traits.tastes,
-                &[],
-            );
-            self.emit(Act::View {
-                product: product as u32,
-            });
+            let product = next_product(&mut self.dice, self.stage.catalogue, &self.person.traits.tastes, &[]);
+            self.emit(Act::View { product: product as u32 });
         }
     }
 
@@ -251,9 +210,7 @@ impl Actor<'_> {
                 let other = self.stage.catalogue.draw(&mut self.dice, category) as u32;
                 self.emit(Act::View { product: other });
             }
-            self.emit(Act::View {
-                product: line.product as u32,
-            });
+            self.emit(Act::View { product: line.product as u32 });
             self.emit(Act::Add { line, cart });
         }
     }
@@ -325,10 +282,7 @@ impl Actor<'_> {
             Origin::Crm => SourceKind::Crm,
             _ => SourceKind::Site,
         };
-        self.journal.visits.push(Visit {
-            source,
-            signals: std::mem::take(&mut self.visit),
-        });
+        self.journal.visits.push(Visit { source, signals: std::mem::take(&mut self.visit) });
     }
 
     /// An event of the device the person sits at.
@@ -336,17 +290,8 @@ impl Actor<'_> {
         let tells_email = self.seat.known
             && self.person.email.is_some()
             && matches!(act, Act::Checkout { .. } | Act::Order { .. } | Act::Consent);
-        let ids = Ids {
-            device: Some(self.seat.device),
-            user: self.seat.user,
-            email: tells_email,
-            ..Ids::default()
-        };
-        let flaw = self
-            .seat
-            .spoilt
-            .filter(|_| !ids.user)
-            .map(Flaw::GarbageUser);
+        let ids = Ids { device: Some(self.seat.device), user: self.seat.user, email: tells_email, ..Ids::default() };
+        let flaw = self.seat.spoilt.filter(|_| !ids.user).map(Flaw::GarbageUser);
         self.push(Origin::Client, ids, act, flaw);
     }
 
@@ -368,10 +313,7 @@ impl Actor<'_> {
     pub(crate) fn leave(&mut self) {
         let signals = std::mem::take(&mut self.visit);
         if !signals.is_empty() {
-            self.journal.visits.push(Visit {
-                source: self.seat.source,
-                signals,
-            });
+            self.journal.visits.push(Visit { source: self.seat.source, signals });
         }
     }
 }

@@ -108,94 +108,32 @@ const FRANCE: Country = Country {
     phone: "+3364",
 };
 const BELGIUM: Country = Country {
-    first_names: &[
-        "Noor", "Elise", "Marie", "Lotte", "Sofie", "Lucas", "Wout", "Arthur", "Victor", "Milan",
-    ],
+    first_names: &["Noor", "Elise", "Marie", "Lotte", "Sofie", "Lucas", "Wout", "Arthur", "Victor", "Milan"],
     last_names: &[
-        "Peeters", "Janssens", "Maes", "Jacobs", "Mertens", "Willems", "Claes", "Dubois",
-        "Lambert", "Dupont",
+        "Peeters", "Janssens", "Maes", "Jacobs", "Mertens", "Willems", "Claes", "Dubois", "Lambert", "Dupont",
     ],
-    towns: &[
-        ("Bruxelles", "1000"),
-        ("Liège", "4000"),
-        ("Gent", "9000"),
-        ("Namur", "5000"),
-    ],
+    towns: &[("Bruxelles", "1000"), ("Liège", "4000"), ("Gent", "9000"), ("Namur", "5000")],
     locale: "fr-BE",
     phone: "+3247",
 };
 const GERMANY: Country = Country {
-    first_names: &[
-        "Hannah", "Mia", "Lena", "Anna", "Jürgen", "Lukas", "Felix", "Jonas", "Sabine", "Björn",
-    ],
-    last_names: &[
-        "Müller",
-        "Schmidt",
-        "Schneider",
-        "Fischer",
-        "Weber",
-        "Meyer",
-        "Wagner",
-        "Becker",
-        "Schulz",
-        "Groß",
-    ],
-    towns: &[
-        ("Berlin", "10115"),
-        ("Köln", "50667"),
-        ("Freiburg", "79098"),
-        ("Saarbrücken", "66111"),
-    ],
+    first_names: &["Hannah", "Mia", "Lena", "Anna", "Jürgen", "Lukas", "Felix", "Jonas", "Sabine", "Björn"],
+    last_names: &["Müller", "Schmidt", "Schneider", "Fischer", "Weber", "Meyer", "Wagner", "Becker", "Schulz", "Groß"],
+    towns: &[("Berlin", "10115"), ("Köln", "50667"), ("Freiburg", "79098"), ("Saarbrücken", "66111")],
     locale: "de-DE",
     phone: "+491512",
 };
 const BRITAIN: Country = Country {
-    first_names: &[
-        "Olivia", "Amelia", "Isla", "Grace", "Oliver", "George", "Harry", "Jack", "Sian", "Callum",
-    ],
-    last_names: &[
-        "Smith",
-        "Jones",
-        "Williams",
-        "Taylor",
-        "Brown",
-        "Davies",
-        "Evans",
-        "Wilson",
-        "O'Neill",
-        "Macdonald",
-    ],
-    towns: &[
-        ("London", "N1 9GU"),
-        ("Leeds", "LS1 4DY"),
-        ("Bristol", "BS1 5TR"),
-        ("Cardiff", "CF10 1EP"),
-    ],
+    first_names: &["Olivia", "Amelia", "Isla", "Grace", "Oliver", "George", "Harry", "Jack", "Sian", "Callum"],
+    last_names: &["Smith", "Jones", "Williams", "Taylor", "Brown", "Davies", "Evans", "Wilson", "O'Neill", "Macdonald"],
+    towns: &[("London", "N1 9GU"), ("Leeds", "LS1 4DY"), ("Bristol", "BS1 5TR"), ("Cardiff", "CF10 1EP")],
     locale: "en-GB",
     phone: "+44771",
 };
 const SWITZERLAND: Country = Country {
-    first_names: &[
-        "Léa", "Nora", "Laura", "Anna", "Luca", "Noah", "Matteo", "Urs", "Beat", "Céline",
-    ],
-    last_names: &[
-        "Müller",
-        "Meier",
-        "Schmid",
-        "Keller",
-        "Favre",
-        "Rochat",
-        "Bianchi",
-        "Bernasconi",
-        "Frei",
-        "Steiner",
-    ],
-    towns: &[
-        ("Genève", "1201"),
-        ("Lausanne", "1003"),
-        ("Zürich", "8001"),
-        ("Basel", "4051"),
-    ],
+    first_names: &["Léa", "Nora", "Laura", "Anna", "Luca", "Noah", "Matteo", "Urs", "Beat", "Céline"],
+    last_names: &["Müller", "Meier", "Schmid", "Keller", "Favre", "Rochat", "Bianchi", "Bernasconi", "Frei", "Steiner"],
+    towns: &[("Genève", "1201"), ("Lausanne", "1003"), ("Zürich", "8001"), ("Basel", "4051")],
     locale: "fr-CH",
     phone: "+4179",
 };
@@ -222,19 +160,9 @@ impl Country {
 
 /// An address that looks like the person's, and is nobody else's.
 pub(crate) fn email(first_name: &str, last_name: &str, person: u32) -> String {
-    const HOSTS: [&str; 4] = [
-        "courrier.example",
-        "post.example",
-        "mail.example",
-        "boite.example",
-    ];
+    const HOSTS: [&str; 4] = ["courrier.example", "post.example", "mail.example", "boite.example"];
     let host = HOSTS[(mix(u64::from(person)) % 4) as usize];
-    format!(
-        "{}.{}{}@{host}",
-        ascii(first_name),
-        ascii(last_name),
-        person + 1
-    )
+    format!("{}.{}{}@{host}", ascii(first_name), ascii(last_name), person + 1)
 }
 
 /// A loyalty card: 13 digits with the check digit of EAN-13.

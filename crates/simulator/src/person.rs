@@ -173,10 +173,8 @@ fn draw_person(config: &WorldConfig, number: u32, neighbour: Option<&mut Person>
         Relation::Account => buys && dice.chance(habits.accounts_with_card),
         _ => false,
     };
-    let crm = (has_card && dice.chance(0.8))
-        .then(|| [dice.chance(0.75), dice.chance(0.6), dice.chance(0.3)]);
-    let says_email = matches!(relation, Relation::Guest | Relation::Account)
-        || crm.is_some_and(|known| known[0]);
+    let crm = (has_card && dice.chance(0.8)).then(|| [dice.chance(0.75), dice.chance(0.6), dice.chance(0.3)]);
+    let says_email = matches!(relation, Relation::Guest | Relation::Account) || crm.is_some_and(|known| known[0]);
     let says_phone = match relation {
         Relation::Account => dice.chance(0.6),
         _ => crm.is_some_and(|known| known[1]),
@@ -212,10 +210,7 @@ fn draw_person(config: &WorldConfig, number: u32, neighbour: Option<&mut Person>
         mean_value_micros: (appetite.mean_value * 1e6) as i64,
         first_purchase: days.first().map(|&day| instant(config, day)),
         gone_after: gone.map(|day| instant(config, day)),
-        preferred_categories: tastes
-            .iter()
-            .map(|&category| category_slug(category))
-            .collect(),
+        preferred_categories: tastes.iter().map(|&category| category_slug(category)).collect(),
         responsiveness: Responsiveness {
             open: dice.beta(3.0, 5.0),
             click: dice.beta(2.0, 8.0),
@@ -248,37 +243,22 @@ fn draw_person(config: &WorldConfig, number: u32, neighbour: Option<&mut Person>
         person.email = Some(email(&person.first_name, &person.last_name, number));
     }
     if person.consent.marketing_email && dice.chance(habits.withdraw) {
-        person.consent.email_withdrawn =
-            Some(instant(config, dice.unit() * f64::from(config.days)));
+        person.consent.email_withdrawn = Some(instant(config, dice.unit() * f64::from(config.days)));
     }
     person
 }
 
 fn draw_relation(dice: &mut Dice, habits: &Habits) -> Relation {
-    const RELATIONS: [Relation; 5] = [
-        Relation::Visitor,
-        Relation::Guest,
-        Relation::Account,
-        Relation::CardHolder,
-        Relation::WalkIn,
-    ];
-    let weights = [
-        habits.visitors,
-        habits.guests,
-        habits.accounts,
-        habits.card_holders,
-        habits.walk_ins,
-    ];
+    const RELATIONS: [Relation; 5] =
+        [Relation::Visitor, Relation::Guest, Relation::Account, Relation::CardHolder, Relation::WalkIn];
+    let weights = [habits.visitors, habits.guests, habits.accounts, habits.card_holders, habits.walk_ins];
     RELATIONS[dice.weighted(weights.into_iter())]
 }
 
 /// Nobody is acquired in the last sixth of the world, so that most have a past to learn from.
 fn draw_career(dice: &mut Dice, config: &WorldConfig, buys: bool, appetite: &Appetite) -> Career {
     if !buys {
-        return Career {
-            days: Vec::new(),
-            gone: None,
-        };
+        return Career { days: Vec::new(), gone: None };
     }
     let end = f64::from(config.days);
     let first = dice.unit() * end * 5.0 / 6.0;
@@ -304,9 +284,7 @@ fn draw_devices(dice: &mut Dice, config: &WorldConfig, relation: Relation) -> Ve
     }
     let second = config.habits.second_device;
     let count = 1 + usize::from(dice.chance(second)) + usize::from(dice.chance(second * second));
-    (0..count)
-        .map(|_| draw_device(dice, config, false))
-        .collect()
+    (0..count).map(|_| draw_device(dice, config, false)).collect()
 }
 
 pub(crate) fn draw_device(dice: &mut Dice, config: &WorldConfig, shared: bool) -> Device {
@@ -321,11 +299,7 @@ pub(crate) fn draw_device(dice: &mut Dice, config: &WorldConfig, shared: bool) -
     let in_app = !shared && dice.chance(0.2);
     Device {
         anonymous_id: dice.uuid().to_string(),
-        source: if in_app {
-            SourceKind::App
-        } else {
-            SourceKind::Site
-        },
+        source: if in_app { SourceKind::App } else { SourceKind::Site },
         user_agent: match (shared, in_app) {
             (true, _) => TABLET,
             (_, true) => APP,
@@ -337,13 +311,7 @@ pub(crate) fn draw_device(dice: &mut Dice, config: &WorldConfig, shared: bool) -
 }
 
 /// The person lives with the neighbour: same name, same town, one tablet for those who are online, perhaps one telephone.
-fn join_family(
-    dice: &mut Dice,
-    config: &WorldConfig,
-    person: &mut Person,
-    number: u32,
-    neighbour: &mut Person,
-) {
+fn join_family(dice: &mut Dice, config: &WorldConfig, person: &mut Person, number: u32, neighbour: &mut Person) {
     let head = neighbour.traits.head.unwrap_or(number - 1);
     neighbour.traits.head = Some(head);
     neighbour.family = Some(head);
@@ -351,8 +319,7 @@ fn join_family(
     person.family = Some(head);
     person.last_name.clone_from(&neighbour.last_name);
     person.country.clone_from(&neighbour.country);
-    (person.city, person.postal_code, person.locale) =
-        (neighbour.city, neighbour.postal_code, neighbour.locale);
+    (person.city, person.postal_code, person.locale) = (neighbour.city, neighbour.postal_code, neighbour.locale);
     person.currency.clone_from(&neighbour.currency);
     person.traits.rate = neighbour.traits.rate;
     let one_phone = dice.chance(config.habits.family_phone);
@@ -366,11 +333,7 @@ fn join_family(
     if !neighbour.devices.is_empty() && !person.devices.is_empty() {
         let tablet = match neighbour.devices.last() {
             Some(last) if last.shared => last.clone(),
-            _ => draw_device(
-                &mut Dice::new(config.seed, "tablet", u64::from(head)),
-                config,
-                true,
-            ),
+            _ => draw_device(&mut Dice::new(config.seed, "tablet", u64::from(head)), config, true),
         };
         if neighbour.devices.last() != Some(&tablet) {
             neighbour.devices.push(tablet.clone());
@@ -389,17 +352,7 @@ fn instant(config: &WorldConfig, day: f64) -> DateTime<Utc> {
 
 /// Identifiers that belong to several people, and so prove nothing.
 pub(crate) fn shared_values(people: &[Person], kiosks: &[Device]) -> HashSet<String> {
-    let tablets = people
-        .iter()
-        .flat_map(|person| &person.devices)
-        .chain(kiosks);
-    let phones = people
-        .iter()
-        .filter(|person| person.family_phone)
-        .filter_map(|person| person.phone.clone());
-    tablets
-        .filter(|device| device.shared)
-        .map(|device| device.anonymous_id.clone())
-        .chain(phones)
-        .collect()
+    let tablets = people.iter().flat_map(|person| &person.devices).chain(kiosks);
+    let phones = people.iter().filter(|person| person.family_phone).filter_map(|person| person.phone.clone());
+    tablets.filter(|device| device.shared).map(|device| device.anonymous_id.clone()).chain(phones).collect()
 }

@@ -63,9 +63,7 @@ pub(crate) fn plan(
     if let Some(withdrawn) = person.consent.email_withdrawn
         && withdrawn.timestamp_millis() < planner.end - HOUR
     {
-        planner
-            .plans
-            .push((withdrawn.timestamp_millis(), Intent::Withdraw));
+        planner.plans.push((withdrawn.timestamp_millis(), Intent::Withdraw));
     }
     planner.plans.sort_unstable();
     planner.plans
@@ -91,13 +89,7 @@ impl Planner<'_> {
             let mean_cents = self.person.mean_value_micros as f64 / 1e4;
             let worth = order_value(&mut values, &self.config.purchases, mean_cents);
             let cents = (worth * hidden.rate).round() as i64;
-            let basket = compose(
-                &mut self.dice,
-                self.catalogue,
-                &hidden.tastes,
-                hidden.rate,
-                cents,
-            );
+            let basket = compose(&mut self.dice, self.catalogue, &hidden.tastes, hidden.rate, cents);
             let cart = self.cart(basket);
             if self.dice.chance(hidden.till_share) {
                 self.till_purchase(day, cart);
@@ -105,10 +97,7 @@ impl Planner<'_> {
                 self.online_purchase(day, cart);
             }
         }
-        let registered = hidden
-            .purchase_days
-            .first()
-            .map(|day| self.start + (day.floor() as i64 + 1) * DAY + 2 * HOUR);
+        let registered = hidden.purchase_days.first().map(|day| self.start + (day.floor() as i64 + 1) * DAY + 2 * HOUR);
         if let (Some(at), Some(_)) = (registered.filter(|&at| at < self.end), hidden.crm) {
             self.plans.push((at, Intent::Registered));
         }
@@ -118,8 +107,7 @@ impl Planner<'_> {
         let at = self.moment(day, 8, 18);
         self.plans.push((at, Intent::PayAtTill { cart }));
         if self.config.habits.kiosks > 0 && self.dice.chance(self.config.habits.kiosk_use) {
-            self.plans
-                .push((at - self.dice.between(1_000, 1_800) * SECOND, Intent::Kiosk));
+            self.plans.push((at - self.dice.between(1_000, 1_800) * SECOND, Intent::Kiosk));
         }
     }
 
@@ -140,10 +128,7 @@ impl Planner<'_> {
             return;
         }
         let rate = hidden.visits_per_day.max(1e-6);
-        let from = hidden
-            .purchase_days
-            .first()
-            .map_or(0.0, |first| first - 20.0);
+        let from = hidden.purchase_days.first().map_or(0.0, |first| first - 20.0);
         let until = hidden.gone_day.unwrap_or(f64::from(self.config.days));
         let mut day = self.dice.wait(rate);
         while day < f64::from(self.config.days) {
@@ -163,11 +148,7 @@ impl Planner<'_> {
         }
         let hidden = &self.person.traits;
         let lines = dream(&mut self.dice, self.catalogue, &hidden.tastes, hidden.rate);
-        let cart = self.cart(Basket {
-            lines,
-            discount_cents: 0,
-            shipping_cents: 0,
-        });
+        let cart = self.cart(Basket { lines, discount_cents: 0, shipping_cents: 0 });
         Intent::Abandon { cart }
     }
 
@@ -181,11 +162,7 @@ impl Planner<'_> {
     fn moment(&mut self, day: f64, first_hour: i64, last_hour: i64) -> i64 {
         let early = self.dice.between(first_hour, last_hour);
         let late = self.dice.between(first_hour, last_hour);
-        let hour = if self.dice.chance(0.5) {
-            early.max(late)
-        } else {
-            early
-        };
+        let hour = if self.dice.chance(0.5) { early.max(late) } else { early };
         let within = self.dice.between(0, HOUR - 1);
         self.start + day.floor() as i64 * DAY + hour * HOUR + within
     }

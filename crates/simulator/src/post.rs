@@ -37,56 +37,32 @@ pub(crate) fn post(config: &WorldConfig, journal: &Journal) -> (Vec<Parcel>, Mis
         let mut dice = Dice::new(config.seed, "post", number as u64);
         for (part, signals) in visit.signals.chunks(FLUSH).enumerate() {
             let first = (part * FLUSH) as u32;
-            let mut letters: Vec<Letter> = (0..signals.len() as u32)
-                .map(|place| (number as u32, first + place))
-                .collect();
+            let mut letters: Vec<Letter> =
+                (0..signals.len() as u32).map(|place| (number as u32, first + place)).collect();
             if letters.len() > 1 && dice.chance(config.noise.shuffled) {
                 dice.shuffle(&mut letters);
                 mishaps.shuffled += letters.len() as u64;
             }
             let sent = signals.iter().map(|signal| signal.at).max().unwrap_or(end);
             let late = dice.chance(config.noise.late);
-            let delay = if late {
-                dice.between(HOUR, 72 * HOUR)
-            } else {
-                dice.between(60, 4_000)
-            };
+            let delay = if late { dice.between(HOUR, 72 * HOUR) } else { dice.between(60, 4_000) };
             // What is still under way at the end of the world arrives in its last instant.
             let received = (sent + delay).min(end - 1);
-            let late = signals
-                .iter()
-                .filter(|signal| received - signal.at >= HOUR)
-                .count();
+            let late = signals.iter().filter(|signal| received - signal.at >= HOUR).count();
             mishaps.late += late as u64;
-            let again: Vec<Letter> = letters
-                .iter()
-                .copied()
-                .filter(|_| dice.chance(config.noise.duplicate))
-                .collect();
+            let again: Vec<Letter> = letters.iter().copied().filter(|_| dice.chance(config.noise.duplicate)).collect();
             if !again.is_empty() {
                 mishaps.duplicates += again.len() as u64;
                 let retried = received + dice.between(30_000, 24 * HOUR);
-                parcels.push(Parcel {
-                    received: retried.min(end - 1),
-                    source: visit.source,
-                    letters: again,
-                });
+                parcels.push(Parcel { received: retried.min(end - 1), source: visit.source, letters: again });
             }
-            parcels.push(Parcel {
-                received,
-                source: visit.source,
-                letters,
-            });
+            parcels.push(Parcel { received, source: visit.source, letters });
         }
     }
     // Ties are settled by what the parcel holds, so the order is total; a retry held back to the last instant is
     // indistinguishable from its first copy, and may come before it.
     parcels.sort_by(|left, right| {
-        (left.received, left.source, &left.letters).cmp(&(
-            right.received,
-            right.source,
-            &right.letters,
-        ))
+        (left.received, left.source, &left.letters).cmp(&(right.received, right.source, &right.letters))
     });
     (parcels, mishaps)
 }
@@ -106,10 +82,7 @@ pub(crate) fn pack(config: &WorldConfig, parcels: &[Parcel]) -> Vec<Bag> {
     let slot_length = i64::from(config.flush_minutes.min(1_440)) * 60_000;
     let slot_of = |received: i64| {
         let within_day = (received - start).rem_euclid(24 * HOUR);
-        (
-            (received - start).div_euclid(24 * HOUR),
-            within_day.checked_div(slot_length).unwrap_or(within_day),
-        )
+        ((received - start).div_euclid(24 * HOUR), within_day.checked_div(slot_length).unwrap_or(within_day))
     };
     let most = config.batch_max.max(1);
     let mut bags: Vec<Bag> = Vec::new();
@@ -130,11 +103,7 @@ pub(crate) fn pack(config: &WorldConfig, parcels: &[Parcel]) -> Vec<Bag> {
                 None => {
                     *place = Some(bags.len());
                     let (received, source) = (parcel.received, parcel.source);
-                    bags.push(Bag {
-                        received,
-                        source,
-                        letters: letters.to_vec(),
-                    });
+                    bags.push(Bag { received, source, letters: letters.to_vec() });
                 }
             }
         }

@@ -49,10 +49,7 @@ pub(crate) fn career(dice: &mut Dice, appetite: &Appetite, first: f64, end: f64)
         }
         days.push(day);
         if dice.chance(appetite.dropout) {
-            return Career {
-                days,
-                gone: Some(day),
-            };
+            return Career { days, gone: Some(day) };
         }
     }
 }
@@ -91,16 +88,10 @@ mod tests {
 
         let mean = repeats as f64 / f64::from(people);
         let expected = expected_repeats(&model, t);
-        assert!(
-            (mean / expected - 1.0).abs() < 0.03,
-            "mean {mean}, expected {expected}"
-        );
+        assert!((mean / expected - 1.0).abs() < 0.03, "mean {mean}, expected {expected}");
         let share = none as f64 / f64::from(people);
         let expected = (model.alpha_days / (model.alpha_days + t)).powf(model.r);
-        assert!(
-            (share - expected).abs() < 0.01,
-            "share without repeat {share}, expected {expected}"
-        );
+        assert!((share - expected).abs() < 0.01, "share without repeat {share}, expected {expected}");
     }
 
     #[test]
@@ -117,9 +108,6 @@ mod tests {
 
         let mean = sum / f64::from(people);
         let expected = model.p * model.gamma / (model.q - 1.0);
-        assert!(
-            (mean / expected - 1.0).abs() < 0.03,
-            "mean {mean}, expected {expected}"
-        );
+        assert!((mean / expected - 1.0).abs() < 0.03, "mean {mean}, expected {expected}");
     }
 }

@@ -42,17 +42,10 @@ fn answer(dice: &mut Dice, person: &Responsiveness, time: DateTime<Utc>, recent:
     let excess = (f64::from(recent) - person.patience).max(0.0);
     let unsubscribes = dice.chance(0.002 + 0.02 * excess.min(10.0));
     let opens = dice.chance(person.open * timing * weariness).then(|| {
-        let wait_minutes = dice
-            .wait(1.0 / (20.0 + 45.0 * f64::from(hours_to_best)))
-            .min(5_000.0);
+        let wait_minutes = dice.wait(1.0 / (20.0 + 45.0 * f64::from(hours_to_best))).min(5_000.0);
         Duration::seconds(30 + (wait_minutes * 60.0) as i64)
     });
-    let clicks = opens
-        .filter(|_| dice.chance(person.click))
-        .map(|opened| opened + Duration::seconds(dice.between(4, 240)));
-    Reaction {
-        opens,
-        clicks,
-        unsubscribes,
-    }
+    let clicks =
+        opens.filter(|_| dice.chance(person.click)).map(|opened| opened + Duration::seconds(dice.between(4, 240)));
+    Reaction { opens, clicks, unsubscribes }
 }

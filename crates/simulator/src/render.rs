@@ -26,34 +26,16 @@ const CAMPAIGNS: [(&str, &str, &str); 4] = [
     ("partners", "homeblog", "affiliate"),
 ];
 const REVIEWS: [[&str; 4]; 3] = [
-    [
-        "Broke after a week.",
-        "Not like the picture at all.",
-        "Too small, sent it back.",
-        "Très déçu, mauvaise qualité.",
-    ],
-    [
-        "It is all right.",
-        "Correct pour le prix.",
-        "Good product, slow delivery.",
-        "Smaller than I thought.",
-    ],
-    [
-        "Exactly what I wanted.",
-        "Parfait, je recommande !",
-        "Beautiful, my sister wants one too.",
-        "Superbe qualité.",
-    ],
+    ["Broke after a week.", "Not like the picture at all.", "Too small, sent it back.", "Très déçu, mauvaise qualité."],
+    ["It is all right.", "Correct pour le prix.", "Good product, slow delivery.", "Smaller than I thought."],
+    ["Exactly what I wanted.", "Parfait, je recommande !", "Beautiful, my sister wants one too.", "Superbe qualité."],
 ];
 
 impl Scene<'_> {
     /// One event of a `/v1/batch` body.
     pub(crate) fn event(&self, signal: &Signal) -> Value {
         let person = &self.people[signal.person as usize];
-        let device = signal
-            .ids
-            .device
-            .map(|reference| self.device(person, reference));
+        let device = signal.ids.device.map(|reference| self.device(person, reference));
         let mut event = Map::new();
         let (kind, name) = kind_and_name(signal, device);
         event.insert("type".into(), kind.into());
@@ -73,8 +55,7 @@ impl Scene<'_> {
         if matches!(signal.act, Act::Identify) {
             event.insert("traits".into(), traits(signal, person));
         } else {
-            let strings = signal.origin == Origin::Client
-                && device.is_some_and(|device| device.string_numbers);
+            let strings = signal.origin == Origin::Client && device.is_some_and(|device| device.string_numbers);
             let mut properties = self.properties(signal);
             if strings {
                 numbers_to_strings(&mut properties);
@@ -120,26 +101,17 @@ impl Scene<'_> {
             (Origin::Till, _) => ("till", "7.0"),
             (Origin::Crm, _) => ("crm-export", "1.2"),
         };
-        context.insert(
-            "library".into(),
-            json!({"name": library.0, "version": library.1}),
-        );
+        context.insert("library".into(), json!({"name": library.0, "version": library.1}));
         if let (Origin::Client, Some(device)) = (signal.origin, device) {
             context.insert("userAgent".into(), device.user_agent.into());
             context.insert("locale".into(), person.locale.into());
             let path = self.path(signal);
             let url = format!("https://shop.example{path}");
-            context.insert(
-                "page".into(),
-                json!({"path": path, "url": url, "title": "Shop"}),
-            );
+            context.insert("page".into(), json!({"path": path, "url": url, "title": "Shop"}));
         }
         if let Some(campaign) = signal.campaign {
             let (name, source, medium) = CAMPAIGNS[usize::from(campaign)];
-            context.insert(
-                "campaign".into(),
-                json!({"name": name, "source": source, "medium": medium}),
-            );
+            context.insert("campaign".into(), json!({"name": name, "source": source, "medium": medium}));
         }
         if let Some(consent) = consent(signal, person, device) {
             context.insert("consent".into(), json!({"categoryPreferences": consent}));
@@ -162,9 +134,7 @@ impl Scene<'_> {
             Act::Page(path) => (*path).to_owned(),
             Act::Search { .. } => "/search".to_owned(),
             Act::List { category, .. } => format!("/c/{}", category_slug(usize::from(*category))),
-            Act::View { product } | Act::Review { product, .. } => {
-                self.product_path(*product as usize)
-            }
+            Act::View { product } | Act::Review { product, .. } => self.product_path(*product as usize),
             Act::Add { line, .. } => self.product_path(line.product),
             Act::CartView { .. } => "/cart".to_owned(),
             Act::Checkout { .. } | Act::Order { .. } | Act::Refund { .. } => "/checkout".to_owned(),
@@ -221,11 +191,7 @@ impl Scene<'_> {
                 })
             }
             Act::Order { order } => self.order(&self.orders[*order as usize]),
-            Act::Refund {
-                order,
-                lines,
-                cents,
-            } => {
+            Act::Refund { order, lines, cents } => {
                 let order = &self.orders[*order as usize];
                 let mut value = Map::new();
                 value.insert("order_id".into(), order.order_id.as_str().into());
@@ -236,14 +202,9 @@ impl Scene<'_> {
                 }
                 Value::Object(value)
             }
-            Act::Review {
-                product,
-                stars,
-                body,
-            } => {
+            Act::Review { product, stars, body } => {
                 let mood = usize::from(stars.saturating_sub(1) / 2).min(2);
-                let review_id =
-                    mix(self.seed ^ mix(u64::from(signal.person)) ^ u64::from(signal.number));
+                let review_id = mix(self.seed ^ mix(u64::from(signal.person)) ^ u64::from(signal.number));
                 json!({
                     "product_id": self.catalogue.products[*product as usize].product_id,
                     "review_id": format!("r{review_id:016x}"),
@@ -265,10 +226,7 @@ impl Scene<'_> {
         }
         value.insert("order_id".into(), order.order_id.as_str().into());
         value.insert("subtotal".into(), amount(basket.subtotal_cents()));
-        value.insert(
-            "revenue".into(),
-            amount(subtotal(&basket.lines) - basket.discount_cents),
-        );
+        value.insert("revenue".into(), amount(subtotal(&basket.lines) - basket.discount_cents));
         value.insert("discount".into(), amount(basket.discount_cents));
         value.insert("shipping".into(), amount(basket.shipping_cents));
         value.insert("total".into(), amount(basket.total_cents()));
@@ -278,10 +236,7 @@ impl Scene<'_> {
     }
 
     fn lines(&self, lines: &[Line]) -> Value {
-        lines
-            .iter()
-            .map(|line| Value::Object(self.line(line)))
-            .collect()
+        lines.iter().map(|line| Value::Object(self.line(line))).collect()
     }
 
     fn line(&self, line: &Line) -> Map<String, Value> {
@@ -298,18 +253,12 @@ impl Scene<'_> {
         value.insert("name".into(), product.title.as_str().into());
         value.insert("category".into(), category_slug(category_of(index)).into());
         value.insert("brand".into(), product.brand.as_str().into());
-        value.insert(
-            "price".into(),
-            amount(self.catalogue.price_cents(index, rate)),
-        );
+        value.insert("price".into(), amount(self.catalogue.price_cents(index, rate)));
         value
     }
 
     fn cart_id(&self, cart: u32) -> String {
-        format!(
-            "cart-{:016x}",
-            mix(self.seed ^ mix(u64::from(cart)).rotate_left(17))
-        )
+        format!("cart-{:016x}", mix(self.seed ^ mix(u64::from(cart)).rotate_left(17)))
     }
 }
 
@@ -320,8 +269,7 @@ pub(crate) fn receipt_id(order: &Order) -> String {
 
 /// Time as the clients write it: UTC, milliseconds.
 pub(crate) fn rfc3339(millis: i64) -> String {
-    let time: DateTime<Utc> =
-        DateTime::from_timestamp_millis(millis).expect("the world's times are valid");
+    let time: DateTime<Utc> = DateTime::from_timestamp_millis(millis).expect("the world's times are valid");
     time.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
@@ -369,9 +317,7 @@ fn consent(signal: &Signal, person: &Person, device: Option<&Device>) -> Option<
     }
     let mut categories = json!({"analytics": true, "advertising": given.advertising});
     if known {
-        let withdrawn = given
-            .email_withdrawn
-            .is_some_and(|time| time.timestamp_millis() <= signal.at);
+        let withdrawn = given.email_withdrawn.is_some_and(|time| time.timestamp_millis() <= signal.at);
         categories["marketing_email"] = (given.marketing_email && !withdrawn).into();
         if person.phone.is_some() {
             categories["marketing_sms"] = given.marketing_sms.into();

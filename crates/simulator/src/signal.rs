@@ -125,10 +125,7 @@ pub(crate) enum Flaw {
 impl Flaw {
     /// True when the value must not be believed at all, false when it only wants cleaning.
     pub(crate) fn is_garbage(self) -> bool {
-        matches!(
-            self,
-            Self::GarbageUser(_) | Self::GarbageEmail | Self::GarbagePhone
-        )
+        matches!(self, Self::GarbageUser(_) | Self::GarbageEmail | Self::GarbagePhone)
     }
 }
 
@@ -136,40 +133,15 @@ impl Flaw {
 #[derive(Debug, Clone)]
 pub(crate) enum Act {
     Page(&'static str),
-    Search {
-        category: u8,
-        word: u8,
-    },
-    List {
-        category: u8,
-        products: [u32; 3],
-    },
-    View {
-        product: u32,
-    },
-    Add {
-        line: Line,
-        cart: u32,
-    },
-    CartView {
-        cart: u32,
-    },
-    Checkout {
-        cart: u32,
-    },
-    Order {
-        order: u32,
-    },
-    Refund {
-        order: u32,
-        lines: Option<Vec<Line>>,
-        cents: i64,
-    },
-    Review {
-        product: u32,
-        stars: u8,
-        body: u8,
-    },
+    Search { category: u8, word: u8 },
+    List { category: u8, products: [u32; 3] },
+    View { product: u32 },
+    Add { line: Line, cart: u32 },
+    CartView { cart: u32 },
+    Checkout { cart: u32 },
+    Order { order: u32 },
+    Refund { order: u32, lines: Option<Vec<Line>>, cents: i64 },
+    Review { product: u32, stars: u8, body: u8 },
     Identify,
     Consent,
 }

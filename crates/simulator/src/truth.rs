@@ -88,19 +88,10 @@ pub struct Truth {
     pub reviews: u64,
 }
 
-pub(crate) fn establish(
-    people: &[Person],
-    kiosks: &[Device],
-    journal: &Journal,
-    mishaps: Mishaps,
-) -> Truth {
+pub(crate) fn establish(people: &[Person], kiosks: &[Device], journal: &Journal, mishaps: Mishaps) -> Truth {
     let shared = shared_values(people, kiosks);
-    let mut truth = Truth {
-        duplicates: mishaps.duplicates,
-        late: mishaps.late,
-        shuffled: mishaps.shuffled,
-        ..Truth::default()
-    };
+    let mut truth =
+        Truth { duplicates: mishaps.duplicates, late: mishaps.late, shuffled: mishaps.shuffled, ..Truth::default() };
     count_orders(&mut truth, &journal.orders);
     let mut carts_filled = BTreeSet::new();
     let mut evidence: Vec<BTreeSet<Vec<Identifier>>> = vec![BTreeSet::new(); people.len()];
@@ -119,27 +110,15 @@ pub(crate) fn establish(
     }
     truth.carts_abandoned = carts_filled.len() as u64;
     for (person, bundles) in evidence.into_iter().enumerate() {
-        truth
-            .groups
-            .extend(join(bundles).into_iter().map(|identifiers| Group {
-                person,
-                identifiers,
-            }));
+        truth.groups.extend(join(bundles).into_iter().map(|identifiers| Group { person, identifiers }));
     }
-    truth.identified_groups = truth
-        .groups
-        .iter()
-        .filter(|group| is_identified(group))
-        .count() as u64;
+    truth.identified_groups = truth.groups.iter().filter(|group| is_identified(group)).count() as u64;
     truth.shared = shared.into_iter().collect();
     truth
 }
 
 fn is_identified(group: &Group) -> bool {
-    group
-        .identifiers
-        .iter()
-        .any(|identifier| identifier.kind != IdentifierKind::AnonymousId)
+    group.identifiers.iter().any(|identifier| identifier.kind != IdentifierKind::AnonymousId)
 }
 
 fn count_orders(truth: &mut Truth, orders: &[Order]) {
@@ -149,16 +128,10 @@ fn count_orders(truth: &mut Truth, orders: &[Order]) {
         truth.orders += 1;
         truth.identified_orders += u64::from(order.identified);
         truth.orders_sent_twice += u64::from(order.sent_twice);
-        *truth
-            .revenue_micros
-            .entry(order.currency.clone())
-            .or_default() += order.total_micros();
+        *truth.revenue_micros.entry(order.currency.clone()).or_default() += order.total_micros();
         if order.refunded_micros > 0 {
             truth.refunds += 1;
-            *truth
-                .refunded_micros
-                .entry(order.currency.clone())
-                .or_default() += order.refunded_micros;
+            *truth.refunded_micros.entry(order.currency.clone()).or_default() += order.refunded_micros;
         }
     }
     truth.people_buying = buyers.len() as u64;
@@ -180,12 +153,7 @@ fn count_signal(truth: &mut Truth, signal: &Signal, carts_filled: &mut BTreeSet<
 }
 
 /// The clean identifiers of one event that are this person's alone.
-fn identifiers(
-    person: &Person,
-    ids: Ids,
-    orders: &[Order],
-    shared: &HashSet<String>,
-) -> Vec<Identifier> {
+fn identifiers(person: &Person, ids: Ids, orders: &[Order], shared: &HashSet<String>) -> Vec<Identifier> {
     use IdentifierKind::{AnonymousId, Email, LoyaltyCard, Phone, UserId};
 
     let device = match ids.device {
@@ -199,19 +167,13 @@ fn identifiers(
         (AnonymousId, device.or(receipt.as_ref())),
         (Email, person.email.as_ref().filter(|_| ids.email)),
         (Phone, person.phone.as_ref().filter(|_| ids.phone)),
-        (
-            LoyaltyCard,
-            person.loyalty_card.as_ref().filter(|_| ids.card),
-        ),
+        (LoyaltyCard, person.loyalty_card.as_ref().filter(|_| ids.card)),
     ];
     found
         .into_iter()
         .filter_map(|(kind, value)| Some((kind, value?)))
         .filter(|(_, value)| !shared.contains(*value))
-        .map(|(kind, value)| Identifier {
-            kind,
-            value: value.clone(),
-        })
+        .map(|(kind, value)| Identifier { kind, value: value.clone() })
         .collect()
 }
 

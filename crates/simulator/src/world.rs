@@ -64,21 +64,10 @@ impl World {
         let catalogue = Catalogue::stock(config.seed, config.products, &config.shop_currency);
         let people = populate(&config);
         let kiosks: Vec<Device> = (0..config.habits.kiosks.min(255))
-            .map(|number| {
-                draw_device(
-                    &mut Dice::new(config.seed, "kiosk", u64::from(number)),
-                    &config,
-                    true,
-                )
-            })
+            .map(|number| draw_device(&mut Dice::new(config.seed, "kiosk", u64::from(number)), &config, true))
             .collect();
         let mut journal = Journal::default();
-        let stage = Stage {
-            config: &config,
-            catalogue: &catalogue,
-            people: &people,
-            kiosks: &kiosks,
-        };
+        let stage = Stage { config: &config, catalogue: &catalogue, people: &people, kiosks: &kiosks };
         for number in 0..config.people {
             live(stage, number, &mut journal);
         }
@@ -86,16 +75,7 @@ impl World {
         let (parcels, mishaps) = post(&config, &journal);
         let truth = establish(&people, &kiosks, &journal, mishaps);
         let by_name = index_names(&people);
-        Self {
-            config,
-            catalogue,
-            people,
-            kiosks,
-            journal,
-            parcels,
-            truth,
-            by_name,
-        }
+        Self { config, catalogue, people, kiosks, journal, parcels, truth, by_name }
     }
 
     /// The configuration the world was drawn from.
@@ -147,9 +127,7 @@ impl World {
     /// length.
     pub fn spans(&self, days: u32) -> impl Iterator<Item = Day> + '_ {
         let step = days.max(1) as usize;
-        (0..self.config.days)
-            .step_by(step)
-            .map(move |first| self.span(first, step as u32))
+        (0..self.config.days).step_by(step).map(move |first| self.span(first, step as u32))
     }
 
     fn span(&self, first: u32, days: u32) -> Day {
@@ -157,14 +135,10 @@ impl World {
         let to = from + Duration::days(i64::from(days));
         let place = |time: DateTime<Utc>| {
             let millis = time.timestamp_millis();
-            self.parcels
-                .partition_point(|parcel| parcel.received < millis)
+            self.parcels.partition_point(|parcel| parcel.received < millis)
         };
         let bags = pack(&self.config, &self.parcels[place(from)..place(to)]);
-        Day {
-            date: from.date_naive(),
-            deliveries: bags.iter().map(|bag| self.write(bag)).collect(),
-        }
+        Day { date: from.date_naive(), deliveries: bags.iter().map(|bag| self.write(bag)).collect() }
     }
 
     fn write(&self, bag: &Bag) -> Delivery {
@@ -179,14 +153,11 @@ impl World {
         let batch: Vec<Value> = bag
             .letters
             .iter()
-            .map(|&(visit, signal)| {
-                scene.event(&self.journal.visits[visit as usize].signals[signal as usize])
-            })
+            .map(|&(visit, signal)| scene.event(&self.journal.visits[visit as usize].signals[signal as usize]))
             .collect();
         Delivery {
             source: bag.source,
-            received_at: DateTime::from_timestamp_millis(bag.received)
-                .expect("the world's times are valid"),
+            received_at: DateTime::from_timestamp_millis(bag.received).expect("the world's times are valid"),
             events: batch.len(),
             body: json!({"batch": batch, "sentAt": rfc3339(bag.received - 50)}),
         }
@@ -199,11 +170,7 @@ fn number_orders(journal: &mut Journal) {
     by_time.sort_by_key(|&index| (journal.orders[index].time, index));
     for (number, index) in by_time.into_iter().enumerate() {
         let order = &mut journal.orders[index];
-        let letter = if order.source == SourceKind::Till {
-            'T'
-        } else {
-            'W'
-        };
+        let letter = if order.source == SourceKind::Till { 'T' } else { 'W' };
         order.order_id = format!("{letter}{}", 100_001 + number);
     }
 }

@@ -123,10 +123,7 @@ impl AccessService for AccessHandler {
     ) -> Result<Response<RevokeApiKeyResponse>, Status> {
         let tenant = admin(&request)?.tenant.clone();
         let api_key_id = request.into_inner().api_key_id;
-        self.store
-            .revoke_key(&api_key_id, tenant.as_ref(), self.clock.now_us())
-            .await
-            .map_err(Error::from)?;
+        self.store.revoke_key(&api_key_id, tenant.as_ref(), self.clock.now_us()).await.map_err(Error::from)?;
         Ok(Response::new(RevokeApiKeyResponse {}))
     }
 

@@ -62,16 +62,8 @@ const REVOKE_KEY_OF_TENANT: &str = "
 
 /// Every statement, for the test that prepares them on both engines.
 #[cfg(test)]
-pub(crate) const STATEMENTS: [&str; 8] = [
-    INSERT_TENANT,
-    LIST_TENANTS,
-    COUNT_TENANT,
-    INSERT_KEY,
-    FIND_KEY,
-    LIST_KEYS,
-    REVOKE_KEY,
-    REVOKE_KEY_OF_TENANT,
-];
+pub(crate) const STATEMENTS: [&str; 8] =
+    [INSERT_TENANT, LIST_TENANTS, COUNT_TENANT, INSERT_KEY, FIND_KEY, LIST_KEYS, REVOKE_KEY, REVOKE_KEY_OF_TENANT];
 
 impl AccessStore {
     pub(crate) fn new(db: Db) -> Self {
@@ -133,7 +125,12 @@ impl AccessStore {
     }
 
     /// Ends a key, of `tenant` only when one is given.
-    pub(crate) async fn revoke_key(&self, api_key_id: &str, tenant: Option<&TenantId>, now_us: i64) -> Result<(), Error> {
+    pub(crate) async fn revoke_key(
+        &self,
+        api_key_id: &str,
+        tenant: Option<&TenantId>,
+        now_us: i64,
+    ) -> Result<(), Error> {
         let mut tx: Tx = self.db.begin().await?;
         match tenant {
             Some(tenant) => within!(&mut tx, conn => sqlx::query(REVOKE_KEY_OF_TENANT)

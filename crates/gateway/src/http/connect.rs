@@ -62,7 +62,9 @@ async fn answer_call(gate: &Gate, request: Request, content_type: &str) -> Resul
     let body = Limited::new(body, MAX_BODY)
         .collect()
         .await
-        .map_err(|_| Error::invalid("BODY_TOO_LARGE", format!("the body cannot be read or is larger than {MAX_BODY} bytes")))?
+        .map_err(|_| {
+            Error::invalid("BODY_TOO_LARGE", format!("the body cannot be read or is larger than {MAX_BODY} bytes"))
+        })?
         .to_bytes();
     let message = match codec {
         Codec::Proto => body,
@@ -99,19 +101,19 @@ fn read_json(method: &MethodDescriptor, body: &[u8]) -> Result<Bytes, Error> {
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let message = DynamicMessage::deserialize(method.input(), &mut deserializer)
         .and_then(|message| deserializer.end().map(|()| message))
-        .map_err(|error| Error::invalid("JSON_INVALID", format!("the body is not a {}: {error}", method.input().name())))?;
+        .map_err(|error| {
+            Error::invalid("JSON_INVALID", format!("the body is not a {}: {error}", method.input().name()))
+        })?;
     Ok(message.encode_to_vec().into())
 }
 
 fn write_json(method: &MethodDescriptor, message: Bytes) -> Result<Bytes, Status> {
-    let message = DynamicMessage::decode(method.output(), message)
-        .map_err(|error| Status::from(Error::internal(error)))?;
+    let message =
+        DynamicMessage::decode(method.output(), message).map_err(|error| Status::from(Error::internal(error)))?;
     let mut json = Vec::with_capacity(256);
     let mut serializer = serde_json::Serializer::new(&mut json);
     let options = SerializeOptions::new().skip_default_fields(true);
-    message
-        .serialize_with_options(&mut serializer, &options)
-        .map_err(|error| Status::from(Error::internal(error)))?;
+    message.serialize_with_options(&mut serializer, &options).map_err(|error| Status::from(Error::internal(error)))?;
     Ok(json.into())
 }
 

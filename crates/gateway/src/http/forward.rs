@@ -33,9 +33,8 @@ async fn admit(gate: &Gate, mut request: Request<Body>) -> Result<Response<Body>
         let named = request.headers().get(SERVICE_METADATA).and_then(|value| value.to_str().ok());
         gate.upstreams.find(path, named)
     };
-    let upstream = upstream
-        .ok_or_else(|| Error::not_found("METHOD_NOT_FOUND", "no service answers this method"))?
-        .clone();
+    let upstream =
+        upstream.ok_or_else(|| Error::not_found("METHOD_NOT_FOUND", "no service answers this method"))?.clone();
 
     let authorization = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let context = gate.authenticator.identify(authorization).await?;

@@ -34,32 +34,18 @@ pub struct AuthContext {
 impl AuthContext {
     /// Returns the context of a service of ours.
     pub fn service(name: impl Into<String>) -> Self {
-        Self {
-            tenant: None,
-            subject: name.into(),
-            scopes: Vec::new(),
-            service: true,
-        }
+        Self { tenant: None, subject: name.into(), scopes: Vec::new(), service: true }
     }
 
     /// Returns the context of a bearer confined to one tenant.
     pub fn tenant(tenant: TenantId, subject: impl Into<String>, scopes: &[&str]) -> Self {
         let scopes = scopes.iter().map(|&scope| scope.to_owned()).collect();
-        Self {
-            tenant: Some(tenant),
-            subject: subject.into(),
-            scopes,
-            service: false,
-        }
+        Self { tenant: Some(tenant), subject: subject.into(), scopes, service: false }
     }
 
     /// Tells whether the bearer may do what `wanted` names.
     pub fn allows(&self, wanted: &str) -> bool {
-        self.service
-            || self
-                .scopes
-                .iter()
-                .any(|scope| scope == wanted || scope == scope::ADMIN)
+        self.service || self.scopes.iter().any(|scope| scope == wanted || scope == scope::ADMIN)
     }
 }
 
@@ -89,10 +75,7 @@ impl Authority {
     /// Returns a token for `context`, valid until `now + ttl`.
     pub fn sign(&self, context: &AuthContext, ttl: Duration, now: DateTime<Utc>) -> String {
         let ttl_us = i64::try_from(ttl.as_micros()).unwrap_or(i64::MAX);
-        let claims = Claims {
-            context: context.clone(),
-            exp_us: now.timestamp_micros().saturating_add(ttl_us),
-        };
+        let claims = Claims { context: context.clone(), exp_us: now.timestamp_micros().saturating_add(ttl_us) };
         let json = serde_json::to_vec(&claims).expect("claims are plain data");
 
         let mut token = format!("{VERSION}.{}", URL_SAFE_NO_PAD.encode(json));
@@ -104,14 +87,11 @@ impl Authority {
 
     /// Returns what `token` says, if this authority signed it and it is still valid at `now`.
     pub fn verify(&self, token: &str, now: DateTime<Utc>) -> Result<AuthContext, Error> {
-        let claims = self.claims(token).ok_or_else(|| {
-            Error::unauthenticated("CREDENTIAL_INVALID", "the credential is not one of ours")
-        })?;
+        let claims = self
+            .claims(token)
+            .ok_or_else(|| Error::unauthenticated("CREDENTIAL_INVALID", "the credential is not one of ours"))?;
         if claims.exp_us <= now.timestamp_micros() {
-            return Err(Error::unauthenticated(
-                "CREDENTIAL_EXPIRED",
-                "the credential has expired",
-            ));
+            return Err(Error::unauthenticated("CREDENTIAL_EXPIRED", "the credential has expired"));
         }
         Ok(claims.context)
     }
@@ -164,10 +144,7 @@ mod tests {
         let later = now + chrono::Duration::seconds(60);
 
         assert_eq!(authority.verify(&token, soon).unwrap(), shop_key());
-        assert_eq!(
-            authority.verify(&token, later).unwrap_err().reason,
-            "CREDENTIAL_EXPIRED"
-        );
+        assert_eq!(authority.verify(&token, later).unwrap_err().reason, "CREDENTIAL_EXPIRED");
     }
 
     #[test]
@@ -176,28 +153,13 @@ mod tests {
         let ours = Authority::new(b"secret");
         let theirs = Authority::new(b"guess").sign(&shop_key(), Duration::from_secs(60), now);
         let honest = ours.sign(&shop_key(), Duration::from_secs(60), now);
-        let service = ours.sign(
-            &AuthContext::service("identity"),
-            Duration::from_secs(60),
-            now,
-        );
+        let service = ours.sign(&AuthContext::service("identity"), Duration::from_secs(60), now);
         let honest_parts: Vec<&str> = honest.split('.').collect();
         let service_parts: Vec<&str> = service.split('.').collect();
         let spliced = format!("{VERSION}.{}.{}", service_parts[1], honest_parts[2]);
 
-        for forged in [
-            theirs,
-            spliced,
-            String::new(),
-            "c1..".into(),
-            honest.replace("c1.", "c2."),
-            "é.ü".into(),
-        ] {
-            assert_eq!(
-                ours.verify(&forged, now).unwrap_err().reason,
-                "CREDENTIAL_INVALID",
-                "{forged}"
-            );
+        for forged in [theirs, spliced, String::new(), "c1..".into(), honest.replace("c1.", "c2."), "é.ü".into()] {
+            assert_eq!(ours.verify(&forged, now).unwrap_err().reason, "CREDENTIAL_INVALID", "{forged}");
         }
     }
 

@@ -19,19 +19,13 @@ pub struct Caller {
 pub fn caller<T>(request: &Request<T>, scope: &str) -> Result<Caller, Error> {
     let context = context(request)?;
     if !context.allows(scope) {
-        return Err(Error::permission_denied(
-            "SCOPE_MISSING",
-            format!("the credential lacks the scope {scope}"),
-        ));
+        return Err(Error::permission_denied("SCOPE_MISSING", format!("the credential lacks the scope {scope}")));
     }
 
     let named = named_tenant(request)?;
     let tenant = match (&context.tenant, named) {
         (Some(own), Some(named)) if *own != named => {
-            return Err(Error::permission_denied(
-                "TENANT_MISMATCH",
-                "the credential belongs to another tenant",
-            ));
+            return Err(Error::permission_denied("TENANT_MISMATCH", "the credential belongs to another tenant"));
         }
         (Some(own), _) => own.clone(),
         (None, Some(named)) if context.service => named,
@@ -42,28 +36,23 @@ pub fn caller<T>(request: &Request<T>, scope: &str) -> Result<Caller, Error> {
             ));
         }
     };
-    Ok(Caller {
-        tenant,
-        subject: context.subject.clone(),
-    })
+    Ok(Caller { tenant, subject: context.subject.clone() })
 }
 
 /// Returns the name of the calling service; anyone else is refused.
 pub fn service_caller<T>(request: &Request<T>) -> Result<String, Error> {
     let context = context(request)?;
     if !context.service {
-        return Err(Error::permission_denied(
-            "SERVICE_ONLY",
-            "only services may call this",
-        ));
+        return Err(Error::permission_denied("SERVICE_ONLY", "only services may call this"));
     }
     Ok(context.subject.clone())
 }
 
 fn context<T>(request: &Request<T>) -> Result<&AuthContext, Error> {
-    request.extensions().get::<AuthContext>().ok_or_else(|| {
-        Error::unauthenticated("CREDENTIAL_MISSING", "the call carries no credential")
-    })
+    request
+        .extensions()
+        .get::<AuthContext>()
+        .ok_or_else(|| Error::unauthenticated("CREDENTIAL_MISSING", "the call carries no credential"))
 }
 
 fn named_tenant<T>(request: &Request<T>) -> Result<Option<TenantId>, Error> {
@@ -85,19 +74,13 @@ mod tests {
             request.extensions_mut().insert(context);
         }
         if let Some(named) = named {
-            request
-                .metadata_mut()
-                .insert(TENANT_METADATA, named.parse().unwrap());
+            request.metadata_mut().insert(TENANT_METADATA, named.parse().unwrap());
         }
         request
     }
 
     fn shop() -> Option<AuthContext> {
-        Some(AuthContext::tenant(
-            "shop".parse().unwrap(),
-            "key-1",
-            &[scope::PROFILES_READ],
-        ))
+        Some(AuthContext::tenant("shop".parse().unwrap(), "key-1", &[scope::PROFILES_READ]))
     }
 
     #[test]
@@ -133,13 +116,7 @@ mod tests {
 
         assert_eq!(named.tenant.as_str(), "shop");
         assert_eq!(unnamed.reason, "TENANT_REQUIRED");
-        assert_eq!(
-            service_caller(&request(service(), None)).unwrap(),
-            "campaign"
-        );
-        assert_eq!(
-            service_caller(&request(shop(), None)).unwrap_err().reason,
-            "SERVICE_ONLY"
-        );
+        assert_eq!(service_caller(&request(service(), None)).unwrap(), "campaign");
+        assert_eq!(service_caller(&request(shop(), None)).unwrap_err().reason, "SERVICE_ONLY");
     }
 }

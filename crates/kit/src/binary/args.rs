@@ -4,10 +4,7 @@ use clap::{Parser, Subcommand};
 
 /// What a human may type.
 #[derive(Debug, Parser)]
-#[command(
-    version,
-    about = "One service of Comptoir. Settings: a TOML file, then COMPTOIR__SECTION__KEY variables."
-)]
+#[command(version, about = "One service of Comptoir. Settings: a TOML file, then COMPTOIR__SECTION__KEY variables.")]
 pub(super) struct Args {
     /// TOML file with settings
     #[arg(long, value_name = "FILE", global = true)]
@@ -63,12 +60,7 @@ mod tests {
         let printing = Args::parse_from(["identity", "config", "print", "--config", "a.toml"]);
 
         assert_eq!(bare.command(), Command::Serve);
-        assert_eq!(
-            printing.command(),
-            Command::Config {
-                action: ConfigAction::Print
-            }
-        );
+        assert_eq!(printing.command(), Command::Config { action: ConfigAction::Print });
         assert_eq!(printing.config, Some(PathBuf::from("a.toml")));
     }
 }

@@ -18,9 +18,7 @@ use clap::Parser;
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::net::TcpListener;
 use tonic::service::Routes;
-use tonic_health::pb::{
-    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
-};
+use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 
 use self::args::{Args, Command};
 use crate::{
@@ -82,10 +80,7 @@ pub trait Service: Sized + Send {
     fn migrate(config: &Self::Config) -> impl Future<Output = Result<(), Error>> + Send;
 
     /// Opens stores and channels and builds the service, without starting anything.
-    fn open(
-        config: &Self::Config,
-        process: Process,
-    ) -> impl Future<Output = Result<Self, Error>> + Send;
+    fn open(config: &Self::Config, process: Process) -> impl Future<Output = Result<Self, Error>> + Send;
 
     /// Returns what it serves.
     fn routes(&self) -> Routes;
@@ -105,10 +100,7 @@ pub fn serve<S: Service>() -> ExitCode {
             return ExitCode::from(EXIT_CONFIG);
         }
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-    {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("{}: the runtime does not start: {error}", S::NAME);
@@ -127,10 +119,9 @@ pub fn serve<S: Service>() -> ExitCode {
 
 fn load<C: ServiceConfig>(args: &Args) -> Result<C, String> {
     // What is not UTF-8 cannot be a setting of ours.
-    let variables = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let config: C =
-        config::load(args.config.as_deref(), variables).map_err(|error| chain(&error))?;
+    let variables =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let config: C = config::load(args.config.as_deref(), variables).map_err(|error| chain(&error))?;
 
     if args.needs_valid_config() {
         let mut violations = Violations::new();
@@ -165,20 +156,16 @@ async fn execute<S: Service>(command: Command, config: &S::Config) -> Result<(),
 
 async fn bind_and_run<S: Service>(config: &S::Config) -> Result<(), Error> {
     let listen = config.server().listen;
-    let listener = TcpListener::bind(listen).await.map_err(|error| {
-        Error::unavailable("ADDRESS_TAKEN", format!("{listen} cannot be bound")).caused_by(error)
-    })?;
+    let listener = TcpListener::bind(listen)
+        .await
+        .map_err(|error| Error::unavailable("ADDRESS_TAKEN", format!("{listen} cannot be bound")).caused_by(error))?;
     let shutdown = Shutdown::new();
     signals::stop_on_signal(&shutdown)?;
     run::<S>(config, listener, shutdown).await
 }
 
 /// Builds, starts, serves, drains.
-async fn run<S: Service>(
-    config: &S::Config,
-    listener: TcpListener,
-    shutdown: Shutdown,
-) -> Result<(), Error> {
+async fn run<S: Service>(config: &S::Config, listener: TcpListener, shutdown: Shutdown) -> Result<(), Error> {
     let address = listener.local_addr().map_err(Error::internal)?;
     let process = Process {
         clock: config.clock().open()?,
@@ -194,20 +181,8 @@ async fn run<S: Service>(
     service.start();
     tracing::info!(server.address = %address, "{} serves on {address}", S::NAME);
 
-    let Process {
-        metrics,
-        shutdown,
-        readiness,
-        ..
-    } = process;
-    let served = server::run(
-        listener,
-        service.routes(),
-        metrics,
-        readiness,
-        shutdown.token.clone(),
-    )
-    .await;
+    let Process { metrics, shutdown, readiness, .. } = process;
+    let served = server::run(listener, service.routes(), metrics, readiness, shutdown.token.clone()).await;
     if !shutdown.drain(config.server().drain_limit()).await {
         tracing::warn!("some background tasks did not end in time");
     }
@@ -220,17 +195,11 @@ async fn run<S: Service>(
 
 /// Asks the service at `listen` over gRPC health. For images without a shell.
 async fn healthcheck(listen: SocketAddr) -> Result<(), Error> {
-    let host = if listen.ip().is_unspecified() {
-        "127.0.0.1".to_owned()
-    } else {
-        host_of(listen)
-    };
+    let host = if listen.ip().is_unspecified() { "127.0.0.1".to_owned() } else { host_of(listen) };
     let url = format!("http://{host}:{}", listen.port());
     let channel = channel::remote(&url, ChannelOptions::new(Credential::none()))?;
 
-    let answer = HealthClient::new(channel)
-        .check(HealthCheckRequest::default())
-        .await?;
+    let answer = HealthClient::new(channel).check(HealthCheckRequest::default()).await?;
     if answer.get_ref().status() == ServingStatus::Serving {
         return Ok(());
     }

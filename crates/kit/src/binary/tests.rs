@@ -50,19 +50,11 @@ impl Service for Waiter {
     }
 
     async fn open(config: &Config, process: Process) -> Result<Self, Error> {
-        Ok(Self {
-            process,
-            fails: config.fails,
-        })
+        Ok(Self { process, fails: config.fails })
     }
 
     fn routes(&self) -> Routes {
-        let Process {
-            authority,
-            metrics,
-            readiness,
-            ..
-        } = self.process.clone();
+        let Process { authority, metrics, readiness, .. } = self.process.clone();
         server::Services::new(Self::NAME, authority, metrics, readiness).build()
     }
 
@@ -111,14 +103,9 @@ async fn a_service_serves_until_it_is_told_to_stop() {
 #[tokio::test]
 async fn a_failing_background_task_fails_the_process() {
     let (listener, _) = listener().await;
-    let config = Config {
-        fails: true,
-        ..Config::default()
-    };
+    let config = Config { fails: true, ..Config::default() };
 
-    let failure = run::<Waiter>(&config, listener, Shutdown::new())
-        .await
-        .unwrap_err();
+    let failure = run::<Waiter>(&config, listener, Shutdown::new()).await.unwrap_err();
 
     assert!(chain(&failure).contains("the disk is gone"));
 }
@@ -130,9 +117,7 @@ fn serving_needs_a_secret_and_printing_does_not() {
     std::fs::write(path, "fails = true\n").unwrap();
 
     let serving = load::<Config>(&Args::parse_from(["waiter", "--config", path]));
-    let printing = load::<Config>(&Args::parse_from([
-        "waiter", "config", "print", "--config", path,
-    ]));
+    let printing = load::<Config>(&Args::parse_from(["waiter", "config", "print", "--config", path]));
 
     assert!(serving.unwrap_err().contains("auth.secret"));
     assert!(printing.unwrap().fails);

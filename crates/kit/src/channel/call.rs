@@ -1,6 +1,4 @@
-use std::{
-    collections::HashMap, convert::Infallible, panic::AssertUnwindSafe, sync::Arc, time::Duration,
-};
+use std::{collections::HashMap, convert::Infallible, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures::FutureExt;
 use http::{
@@ -35,11 +33,7 @@ pub(super) struct Policy {
 impl Policy {
     pub(super) fn new(options: ChannelOptions) -> Self {
         let target = options.target.map(HeaderValue::from_static);
-        Self {
-            options,
-            target,
-            budget: RetryBudget::new(),
-        }
+        Self { options, target, budget: RetryBudget::new() }
     }
 
     /// Returns a channel that sends calls through `transport` under this policy.
@@ -81,22 +75,13 @@ impl Policy {
         }
     }
 
-    async fn attempts<T>(
-        &self,
-        transport: T,
-        head: http::request::Parts,
-        mut body: RequestBody,
-    ) -> Response<Body>
+    async fn attempts<T>(&self, transport: T, head: http::request::Parts, mut body: RequestBody) -> Response<Body>
     where
         T: Service<Request<Body>, Response = Response<Body>> + Clone,
         T::Error: Into<BoxError>,
     {
         self.budget.deposit();
-        let retries = if body.is_whole() {
-            self.options.retries
-        } else {
-            0
-        };
+        let retries = if body.is_whole() { self.options.retries } else { 0 };
         for attempt in 0..retries {
             let request = Request::from_parts(head.clone(), body.next_body());
             let response = send(transport.clone(), request).await;
@@ -134,10 +119,7 @@ where
     T: Service<Request<Body>, Response = Response<Body>>,
     T::Error: Into<BoxError>,
 {
-    match AssertUnwindSafe(transport.oneshot(request))
-        .catch_unwind()
-        .await
-    {
+    match AssertUnwindSafe(transport.oneshot(request)).catch_unwind().await {
         Ok(Ok(response)) => response,
         Ok(Err(error)) => unreachable_service(error.into()).into_http(),
         Err(panic) => Status::from(Error::internal(panic_message(panic.as_ref()))).into_http(),
@@ -147,20 +129,12 @@ where
 /// A call that broke below gRPC may or may not have been carried out; our RPCs are safe to repeat, hence `UNAVAILABLE`.
 fn unreachable_service(error: BoxError) -> Status {
     tracing::debug!(error.cause = %chain(error.as_ref()), "a service cannot be reached");
-    let details = ErrorDetails::with_error_info(
-        "SERVICE_UNREACHABLE",
-        ERROR_DOMAIN,
-        HashMap::<String, String>::new(),
-    );
+    let details = ErrorDetails::with_error_info("SERVICE_UNREACHABLE", ERROR_DOMAIN, HashMap::<String, String>::new());
     Status::with_error_details(Code::Unavailable, "the service cannot be reached", details)
 }
 
 fn deadline_exceeded(limit: Duration) -> Status {
-    let details = ErrorDetails::with_error_info(
-        "DEADLINE_EXCEEDED",
-        ERROR_DOMAIN,
-        HashMap::<String, String>::new(),
-    );
+    let details = ErrorDetails::with_error_info("DEADLINE_EXCEEDED", ERROR_DOMAIN, HashMap::<String, String>::new());
     let message = format!("no answer within {} ms", limit.as_millis());
     Status::with_error_details(Code::DeadlineExceeded, message, details)
 }
@@ -188,10 +162,7 @@ fn pause(attempt: u32) -> Duration {
 /// request is dropped, which cancels the handler at once on either kind of channel.
 fn take_timeout(headers: &mut HeaderMap) -> Option<Duration> {
     let value = headers.remove(GRPC_TIMEOUT)?;
-    let (digits, unit) = value
-        .to_str()
-        .ok()?
-        .split_at_checked(value.len().checked_sub(1)?)?;
+    let (digits, unit) = value.to_str().ok()?.split_at_checked(value.len().checked_sub(1)?)?;
     let amount: u64 = digits.parse().ok()?;
     match unit {
         "H" => Some(Duration::from_secs(amount.saturating_mul(3600))),
@@ -221,14 +192,9 @@ mod tests {
             ("S", None),
         ];
         for (text, seconds) in cases {
-            let mut headers =
-                HeaderMap::from_iter([(GRPC_TIMEOUT, HeaderValue::from_static(text))]);
+            let mut headers = HeaderMap::from_iter([(GRPC_TIMEOUT, HeaderValue::from_static(text))]);
 
-            assert_eq!(
-                take_timeout(&mut headers).map(|limit| limit.as_secs_f64()),
-                seconds,
-                "{text}"
-            );
+            assert_eq!(take_timeout(&mut headers).map(|limit| limit.as_secs_f64()), seconds, "{text}");
             assert!(headers.is_empty());
         }
     }

@@ -8,8 +8,8 @@ use std::{
 use futures::{StreamExt, stream::BoxStream};
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use proto::log::v1::{
-    FollowRequest, FollowResponse, ListLagsRequest, ListLagsResponse, ListPartitionsRequest,
-    ListPartitionsResponse, ReportProgressRequest, ReportProgressResponse,
+    FollowRequest, FollowResponse, ListLagsRequest, ListLagsResponse, ListPartitionsRequest, ListPartitionsResponse,
+    ReportProgressRequest, ReportProgressResponse,
     log_service_client::LogServiceClient,
     log_service_server::{LogService, LogServiceServer},
 };
@@ -49,9 +49,7 @@ impl LogService for Scripted {
             "slow" => std::future::pending::<()>().await,
             "panic" => panic!("the secret is hunter2"),
             "refuse" => {
-                return Err(
-                    Error::failed_precondition("NO_CONSENT", "no consent for e-mail").into(),
-                );
+                return Err(Error::failed_precondition("NO_CONSENT", "no consent for e-mail").into());
             }
             "recover" if call < 3 => return Err(Error::unavailable("LOG_FULL", "wait").into()),
             "unavailable" => return Err(Error::unavailable("LOG_FULL", "wait").into()),
@@ -66,18 +64,12 @@ impl LogService for Scripted {
         Ok(Response::new(ReportProgressResponse {}))
     }
 
-    async fn follow(
-        &self,
-        request: Request<FollowRequest>,
-    ) -> Result<Response<Self::FollowStream>, Status> {
+    async fn follow(&self, request: Request<FollowRequest>) -> Result<Response<Self::FollowStream>, Status> {
         let panics = request.get_ref().follower == "panic";
         let answers = futures::stream::iter(0..3).then(move |offset| async move {
             tokio::time::sleep(Duration::from_millis(100)).await;
             assert!(!panics || offset == 0, "boom");
-            Ok(FollowResponse {
-                first_offset: offset,
-                ..Default::default()
-            })
+            Ok(FollowResponse { first_offset: offset, ..Default::default() })
         });
         Ok(Response::new(answers.boxed()))
     }
@@ -89,10 +81,7 @@ impl LogService for Scripted {
         Err(Error::internal("the password of the database is hunter2").into())
     }
 
-    async fn list_lags(
-        &self,
-        _: Request<ListLagsRequest>,
-    ) -> Result<Response<ListLagsResponse>, Status> {
+    async fn list_lags(&self, _: Request<ListLagsRequest>) -> Result<Response<ListLagsResponse>, Status> {
         Ok(Response::new(ListLagsResponse::default()))
     }
 }
@@ -131,13 +120,7 @@ async fn rigs() -> [Rig; 2] {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     remote.url = Some(format!("http://{}", listener.local_addr().unwrap()));
     let shutdown = CancellationToken::new();
-    tokio::spawn(run(
-        listener,
-        remote.routes.clone(),
-        remote.metrics.clone(),
-        Readiness::new(),
-        shutdown.clone(),
-    ));
+    tokio::spawn(run(listener, remote.routes.clone(), remote.metrics.clone(), Readiness::new(), shutdown.clone()));
     remote._server = Some(shutdown.drop_guard());
     [local, remote]
 }
@@ -146,25 +129,10 @@ impl Rig {
     fn new(kind: &'static str) -> Self {
         let (service, metrics) = (Scripted::default(), Metrics::new());
         let authority = Authority::new(b"0123456789abcdef");
-        let server =
-            LogServiceServer::new(service.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
-        let routes = Services::new(
-            "scripted",
-            authority.clone(),
-            metrics.clone(),
-            Readiness::new(),
-        )
-        .add(server)
-        .build();
-        Self {
-            kind,
-            service,
-            metrics,
-            authority,
-            routes,
-            url: None,
-            _server: None,
-        }
+        let server = LogServiceServer::new(service.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
+        let routes =
+            Services::new("scripted", authority.clone(), metrics.clone(), Readiness::new()).add(server).build();
+        Self { kind, service, metrics, authority, routes, url: None, _server: None }
     }
 
     fn channel(&self, options: ChannelOptions) -> Channel {
@@ -185,20 +153,14 @@ impl Rig {
     /// Calls once, in a task of its own as handlers do, so that a panic that got through would show.
     async fn call(&self, options: ChannelOptions, follower: &str) -> Result<(), Status> {
         let mut client = self.client(options);
-        let request = ReportProgressRequest {
-            follower: follower.to_owned(),
-            cursors: Vec::new(),
-        };
+        let request = ReportProgressRequest { follower: follower.to_owned(), cursors: Vec::new() };
         let call = tokio::spawn(async move { client.report_progress(request).await.map(drop) });
         call.await.expect("the caller's task survives")
     }
 }
 
 fn reason(status: &Status) -> String {
-    status
-        .get_details_error_info()
-        .map(|info| info.reason)
-        .unwrap_or_default()
+    status.get_details_error_info().map(|info| info.reason).unwrap_or_default()
 }
 
 #[tokio::test]
@@ -217,14 +179,7 @@ async fn a_call_arrives_with_its_credential_and_target() {
 async fn calls_without_a_valid_credential_or_scope_are_refused() {
     for rig in rigs().await {
         let shop: TenantId = "shop".parse().unwrap();
-        let tenant = |scopes| {
-            ChannelOptions::new(Credential::tenant(
-                &rig.authority,
-                shop.clone(),
-                "key-1",
-                scopes,
-            ))
-        };
+        let tenant = |scopes| ChannelOptions::new(Credential::tenant(&rig.authority, shop.clone(), "key-1", scopes));
         let stranger = Credential::service(&Authority::new(b"guess"), "identity");
 
         let anonymous = rig.call(ChannelOptions::new(Credential::none()), "").await;
@@ -242,13 +197,8 @@ async fn calls_without_a_valid_credential_or_scope_are_refused() {
 #[tokio::test]
 async fn a_credential_on_the_call_itself_wins() {
     for rig in rigs().await {
-        let mut request = Request::new(ReportProgressRequest {
-            follower: "service".into(),
-            ..Default::default()
-        });
-        request
-            .metadata_mut()
-            .insert("authorization", "Bearer of bad news".parse().unwrap());
+        let mut request = Request::new(ReportProgressRequest { follower: "service".into(), ..Default::default() });
+        request.metadata_mut().insert("authorization", "Bearer of bad news".parse().unwrap());
 
         let refused = rig.client(rig.options()).report_progress(request).await;
 
@@ -260,23 +210,13 @@ async fn a_credential_on_the_call_itself_wins() {
 async fn a_deadline_ends_a_call_that_takes_too_long() {
     for rig in rigs().await {
         let start = Instant::now();
-        let late = rig
-            .call(rig.options().deadline(Duration::from_millis(30)), "slow")
-            .await;
+        let late = rig.call(rig.options().deadline(Duration::from_millis(30)), "slow").await;
         assert_eq!(late.unwrap_err().code(), Code::DeadlineExceeded);
 
-        let mut request = Request::new(ReportProgressRequest {
-            follower: "slow".into(),
-            ..Default::default()
-        });
+        let mut request = Request::new(ReportProgressRequest { follower: "slow".into(), ..Default::default() });
         request.set_timeout(Duration::from_millis(30));
         let late = rig.client(rig.options()).report_progress(request).await;
-        assert_eq!(
-            late.unwrap_err().code(),
-            Code::DeadlineExceeded,
-            "{}",
-            rig.kind
-        );
+        assert_eq!(late.unwrap_err().code(), Code::DeadlineExceeded, "{}", rig.kind);
         assert!(start.elapsed() < Duration::from_secs(5));
     }
 }
@@ -288,11 +228,7 @@ async fn a_stream_may_outlast_the_deadline() {
 
         let stream = client.follow(FollowRequest::default()).await.unwrap();
 
-        let offsets: Vec<u64> = stream
-            .into_inner()
-            .map(|answer| answer.unwrap().first_offset)
-            .collect()
-            .await;
+        let offsets: Vec<u64> = stream.into_inner().map(|answer| answer.unwrap().first_offset).collect().await;
         assert_eq!(offsets, [0, 1, 2], "{}", rig.kind);
     }
 }
@@ -305,17 +241,8 @@ async fn a_panic_becomes_internal_and_tells_nothing() {
         assert!(!format!("{status:?}").contains("hunter2"), "{}", rig.kind);
 
         let mut client = rig.client(rig.options());
-        let request = FollowRequest {
-            follower: "panic".into(),
-            ..Default::default()
-        };
-        let answers: Vec<_> = client
-            .follow(request)
-            .await
-            .unwrap()
-            .into_inner()
-            .collect()
-            .await;
+        let request = FollowRequest { follower: "panic".into(), ..Default::default() };
+        let answers: Vec<_> = client.follow(request).await.unwrap().into_inner().collect().await;
         assert_eq!(answers.len(), 2);
         assert_eq!(answers[1].as_ref().unwrap_err().code(), Code::Internal);
     }
@@ -325,16 +252,9 @@ async fn a_panic_becomes_internal_and_tells_nothing() {
 async fn reasons_come_through_and_internals_do_not() {
     for rig in rigs().await {
         let refused = rig.call(rig.options(), "refuse").await.unwrap_err();
-        let failed = rig
-            .client(rig.options())
-            .list_partitions(ListPartitionsRequest {})
-            .await
-            .unwrap_err();
+        let failed = rig.client(rig.options()).list_partitions(ListPartitionsRequest {}).await.unwrap_err();
 
-        assert_eq!(
-            (refused.code(), refused.message()),
-            (Code::FailedPrecondition, "no consent for e-mail")
-        );
+        assert_eq!((refused.code(), refused.message()), (Code::FailedPrecondition, "no consent for e-mail"));
         assert_eq!(reason(&refused), "NO_CONSENT");
         assert_eq!(rig.service.calls(), 1, "only UNAVAILABLE is retried");
         assert_eq!(failed.code(), Code::Internal);
@@ -348,10 +268,7 @@ async fn unavailable_is_retried_as_often_as_allowed() {
         rig.call(rig.options(), "recover").await.unwrap();
         assert_eq!(rig.service.calls(), 3);
 
-        let status = rig
-            .call(rig.options().retries(1), "unavailable")
-            .await
-            .unwrap_err();
+        let status = rig.call(rig.options().retries(1), "unavailable").await.unwrap_err();
         assert_eq!(reason(&status), "LOG_FULL");
         assert_eq!(rig.service.calls(), 5, "{}", rig.kind);
     }
@@ -385,24 +302,17 @@ async fn calls_are_counted_by_method_and_code() {
 async fn a_trace_goes_from_the_caller_into_the_handler() {
     for rig in rigs().await {
         let recorder = SpanRecorder::new();
-        let provider = SdkTracerProvider::builder()
-            .with_simple_exporter(recorder.clone())
-            .build();
+        let provider = SdkTracerProvider::builder().with_simple_exporter(recorder.clone()).build();
         let subscriber = tracing_subscriber::registry().with(trace_layer(&provider));
         let _telemetry = tracing::subscriber::set_default(subscriber);
 
         let mut client = rig.client(rig.options());
         let lags = client.list_lags(ListLagsRequest {});
-        lags.instrument(tracing::info_span!("caller"))
-            .await
-            .unwrap();
+        lags.instrument(tracing::info_span!("caller")).await.unwrap();
 
         let spans = recorder.spans();
         let caller = spans.iter().find(|span| span.name == "caller").unwrap();
-        let handler = spans
-            .iter()
-            .find(|span| span.name.ends_with("/ListLags"))
-            .unwrap();
+        let handler = spans.iter().find(|span| span.name.ends_with("/ListLags")).unwrap();
         assert_eq!(handler.trace_id, caller.trace_id, "{}", rig.kind);
         assert_eq!(handler.parent_span_id.as_ref(), Some(&caller.span_id));
         assert_eq!(handler.fields["rpc.code"], "Ok");

@@ -39,11 +39,7 @@ impl Credential {
 
     /// Returns the credential of whomever `context` describes.
     pub fn of(authority: &Authority, context: AuthContext) -> Self {
-        Self(Some(Arc::new(Signer {
-            authority: authority.clone(),
-            context,
-            current: RwLock::new(None),
-        })))
+        Self(Some(Arc::new(Signer { authority: authority.clone(), context, current: RwLock::new(None) })))
     }
 
     /// Returns no credential at all: calls carry what their maker puts on them.
@@ -54,10 +50,7 @@ impl Credential {
     /// Returns the value of the `authorization` header, if there is a credential.
     pub fn header(&self) -> Option<HeaderValue> {
         let signer = self.0.as_deref()?;
-        if let Some((header, renewal)) = &*signer
-            .current
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
+        if let Some((header, renewal)) = &*signer.current.read().unwrap_or_else(PoisonError::into_inner)
             && Instant::now() < *renewal
         {
             return Some(header.clone());
@@ -68,26 +61,19 @@ impl Credential {
 
 impl Signer {
     fn renew(&self) -> HeaderValue {
-        let token = self
-            .authority
-            .sign(&self.context, TOKEN_LIFE, Clock::system().now());
-        let mut header =
-            HeaderValue::try_from(format!("Bearer {token}")).expect("a token is plain ASCII");
+        let token = self.authority.sign(&self.context, TOKEN_LIFE, Clock::system().now());
+        let mut header = HeaderValue::try_from(format!("Bearer {token}")).expect("a token is plain ASCII");
         header.set_sensitive(true);
 
         let renewal = Instant::now() + TOKEN_LIFE / 2;
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) =
-            Some((header.clone(), renewal));
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some((header.clone(), renewal));
         header
     }
 }
 
 impl fmt::Debug for Credential {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let subject = self
-            .0
-            .as_ref()
-            .map(|signer| signer.context.subject.as_str());
+        let subject = self.0.as_ref().map(|signer| signer.context.subject.as_str());
         write!(formatter, "Credential({})", subject.unwrap_or("none"))
     }
 }

@@ -49,12 +49,7 @@ pub struct ChannelOptions {
 impl ChannelOptions {
     /// Returns the usual options: 10 s deadline, 2 retries, no target.
     pub fn new(credential: Credential) -> Self {
-        Self {
-            credential,
-            deadline: Duration::from_secs(10),
-            retries: 2,
-            target: None,
-        }
+        Self { credential, deadline: Duration::from_secs(10), retries: 2, target: None }
     }
 
     /// Sets the deadline.
@@ -87,15 +82,8 @@ pub fn local(routes: Routes, options: ChannelOptions) -> Channel {
 pub fn remote(url: &str, options: ChannelOptions) -> Result<Channel, Error> {
     let endpoint = Endpoint::from_shared(url.to_owned())
         .ok()
-        .filter(|endpoint| {
-            endpoint.uri().scheme_str() == Some("http") && endpoint.uri().host().is_some()
-        })
-        .ok_or_else(|| {
-            Error::invalid(
-                "URL_INVALID",
-                format!("{url} is not of the form http://host:port"),
-            )
-        })?
+        .filter(|endpoint| endpoint.uri().scheme_str() == Some("http") && endpoint.uri().host().is_some())
+        .ok_or_else(|| Error::invalid("URL_INVALID", format!("{url} is not of the form http://host:port")))?
         .connect_timeout(Duration::from_secs(3))
         .tcp_nodelay(true)
         .http2_keep_alive_interval(Duration::from_secs(20))

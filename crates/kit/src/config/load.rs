@@ -40,10 +40,7 @@ pub enum ConfigError {
 ///
 /// `C` should carry `#[serde(default, deny_unknown_fields)]`, and so should its sections. A variable's value is read as the type
 /// that the default has; a list is written as in TOML, `["a", "b"]`.
-pub fn load<C>(
-    file: Option<&Path>,
-    env: impl IntoIterator<Item = (String, String)>,
-) -> Result<C, ConfigError>
+pub fn load<C>(file: Option<&Path>, env: impl IntoIterator<Item = (String, String)>) -> Result<C, ConfigError>
 where
     C: Default + DeserializeOwned + Serialize,
 {
@@ -51,10 +48,8 @@ where
         Some(path) => read_file::<C>(path)?,
         None => Table::new(),
     };
-    let mut variables: Vec<(String, String)> = env
-        .into_iter()
-        .filter(|(name, _)| name.starts_with(ENV_PREFIX))
-        .collect();
+    let mut variables: Vec<(String, String)> =
+        env.into_iter().filter(|(name, _)| name.starts_with(ENV_PREFIX)).collect();
     variables.sort();
 
     let defaults = Table::try_from(C::default()).unwrap_or_default();
@@ -62,9 +57,7 @@ where
     for (variable, text) in &variables {
         overlay(&mut merged, &defaults, variable, text)?;
     }
-    merged
-        .try_into()
-        .map_err(|error| blame::<C>(&from_file, &defaults, &variables, &error))
+    merged.try_into().map_err(|error| blame::<C>(&from_file, &defaults, &variables, &error))
 }
 
 /// Returns `config` as TOML, with every [`Secret`](super::Secret) masked.
@@ -73,34 +66,19 @@ pub fn print<C: Serialize>(config: &C) -> String {
 }
 
 fn read_file<C: DeserializeOwned>(path: &Path) -> Result<Table, ConfigError> {
-    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
-        path: path.to_owned(),
-        source,
-    })?;
-    let wrong = |problem: String| ConfigError::File {
-        path: path.to_owned(),
-        problem,
-    };
+    let text =
+        std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+    let wrong = |problem: String| ConfigError::File { path: path.to_owned(), problem };
 
-    let table: Table = text
-        .parse()
-        .map_err(|error| wrong(describe(&error, Some(&text))))?;
+    let table: Table = text.parse().map_err(|error| wrong(describe(&error, Some(&text))))?;
     // Read alone first: only here can the message tell the line.
     toml::from_str::<C>(&text).map_err(|error| wrong(describe(&error, Some(&text))))?;
     Ok(table)
 }
 
 /// Sets the key that `variable` names.
-fn overlay(
-    merged: &mut Table,
-    defaults: &Table,
-    variable: &str,
-    text: &str,
-) -> Result<(), ConfigError> {
-    let wrong = |problem: &str| ConfigError::Variable {
-        variable: variable.to_owned(),
-        problem: problem.to_owned(),
-    };
+fn overlay(merged: &mut Table, defaults: &Table, variable: &str, text: &str) -> Result<(), ConfigError> {
+    let wrong = |problem: &str| ConfigError::Variable { variable: variable.to_owned(), problem: problem.to_owned() };
     let lowered = variable[ENV_PREFIX.len()..].to_lowercase();
     let keys: Vec<&str> = lowered.split("__").collect();
     let Some((&last, sections)) = keys.split_last() else {
@@ -151,29 +129,19 @@ fn blame<C: DeserializeOwned>(
         match outcome {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => {
-                return ConfigError::Variable {
-                    variable: variable.clone(),
-                    problem: describe(&error, None),
-                };
+                return ConfigError::Variable { variable: variable.clone(), problem: describe(&error, None) };
             }
             Err(error) => return error,
         }
     }
-    ConfigError::Variable {
-        variable: format!("{ENV_PREFIX}*"),
-        problem: describe(all, None),
-    }
+    ConfigError::Variable { variable: format!("{ENV_PREFIX}*"), problem: describe(all, None) }
 }
 
 /// Returns what is wrong and where, in one line and without quoting the file: the line may hold a secret.
 fn describe(error: &toml::de::Error, text: Option<&str>) -> String {
-    let line = text.zip(error.span()).map(|(text, span)| {
-        text.as_bytes()[..span.start]
-            .iter()
-            .filter(|&&byte| byte == b'\n')
-            .count()
-            + 1
-    });
+    let line = text
+        .zip(error.span())
+        .map(|(text, span)| text.as_bytes()[..span.start].iter().filter(|&&byte| byte == b'\n').count() + 1);
     match line {
         Some(line) => format!("line {line}: {}", error.message()),
         None => error.message().to_owned(),
@@ -203,19 +171,12 @@ mod tests {
 
     impl Default for Limits {
         fn default() -> Self {
-            Self {
-                batch: 500,
-                names: vec!["a".into()],
-                label: String::new(),
-            }
+            Self { batch: 500, names: vec!["a".into()], label: String::new() }
         }
     }
 
     fn env(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
-        pairs
-            .iter()
-            .map(|(name, value)| (name.to_string(), value.to_string()))
-            .collect()
+        pairs.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
     }
 
     fn file(text: &str) -> tempfile::NamedTempFile {
@@ -226,18 +187,14 @@ mod tests {
 
     #[test]
     fn the_environment_wins_over_the_file_and_the_file_over_defaults() {
-        let file =
-            file("[limits]\nbatch = 10\nlabel = \"file\"\n[telemetry]\nlog_format = \"json\"\n");
+        let file = file("[limits]\nbatch = 10\nlabel = \"file\"\n[telemetry]\nlog_format = \"json\"\n");
 
         let config: Config = load(
             Some(file.path()),
             env(&[
                 ("COMPTOIR__LIMITS__LABEL", "123"),
                 ("COMPTOIR__LIMITS__NAMES", "[\"x\", \"y\"]"),
-                (
-                    "COMPTOIR__TELEMETRY__OTLP_ENDPOINT",
-                    "http://collector:4317",
-                ),
+                ("COMPTOIR__TELEMETRY__OTLP_ENDPOINT", "http://collector:4317"),
                 ("COMPTOIR__TELEMETRY__TRACE_SHARE", "1"),
                 ("COMPTOIR__AUTH__SECRET", "0123456789abcdef"),
                 ("HOME", "/root"),
@@ -249,10 +206,7 @@ mod tests {
         assert_eq!(config.limits.label, "123");
         assert_eq!(config.limits.names, ["x", "y"]);
         assert_eq!(config.telemetry.log_format, LogFormat::Json);
-        assert_eq!(
-            config.telemetry.otlp_endpoint.as_deref(),
-            Some("http://collector:4317")
-        );
+        assert_eq!(config.telemetry.otlp_endpoint.as_deref(), Some("http://collector:4317"));
         assert_eq!(config.auth.secret, Secret::from("0123456789abcdef"));
     }
 
@@ -260,14 +214,9 @@ mod tests {
     fn an_unknown_key_in_the_file_is_refused_by_name_and_line() {
         let file = file("[limits]\nbatch = 10\nbacth = 11\n");
 
-        let message = load::<Config>(Some(file.path()), [])
-            .unwrap_err()
-            .to_string();
+        let message = load::<Config>(Some(file.path()), []).unwrap_err().to_string();
 
-        assert!(
-            message.contains("bacth") && message.contains("line 3"),
-            "{message}"
-        );
+        assert!(message.contains("bacth") && message.contains("line 3"), "{message}");
     }
 
     #[test]
@@ -276,36 +225,23 @@ mod tests {
             ("COMPTOIR__LIMITS__BACTH", "1", "bacth"),
             ("COMPTOIR__LIMIT__BATCH", "1", "limit"),
             ("COMPTOIR__LIMITS__BATCH", "many", "expected u32"),
-            (
-                "COMPTOIR__LIMITS__BATCH__SIZE",
-                "1",
-                "COMPTOIR__LIMITS__BATCH__SIZE",
-            ),
+            ("COMPTOIR__LIMITS__BATCH__SIZE", "1", "COMPTOIR__LIMITS__BATCH__SIZE"),
             ("COMPTOIR__", "1", "names no key"),
         ] {
             let good = ("COMPTOIR__LIMITS__LABEL", "fine");
-            let message = load::<Config>(None, env(&[good, (name, value)]))
-                .unwrap_err()
-                .to_string();
+            let message = load::<Config>(None, env(&[good, (name, value)])).unwrap_err().to_string();
 
-            assert!(
-                message.contains(name) && message.contains(expected),
-                "{message}"
-            );
+            assert!(message.contains(name) && message.contains(expected), "{message}");
         }
     }
 
     #[test]
     fn printing_masks_secrets() {
-        let config: Config =
-            load(None, env(&[("COMPTOIR__AUTH__SECRET", "0123456789abcdef")])).unwrap();
+        let config: Config = load(None, env(&[("COMPTOIR__AUTH__SECRET", "0123456789abcdef")])).unwrap();
 
         let printed = print(&config);
 
-        assert!(
-            printed.contains("secret = \"***\"") && printed.contains("batch = 500"),
-            "{printed}"
-        );
+        assert!(printed.contains("secret = \"***\"") && printed.contains("batch = 500"), "{printed}");
         assert!(!format!("{printed}{config:?}").contains("0123456789abcdef"));
     }
 }

@@ -9,8 +9,5 @@ mod sections;
 pub use self::{
     load::{ConfigError, load, print},
     secret::Secret,
-    sections::{
-        AuthConfig, ClockConfig, GatewayClientConfig, LogFormat, ServerConfig, StoreConfig,
-        TelemetryConfig,
-    },
+    sections::{AuthConfig, ClockConfig, GatewayClientConfig, LogFormat, ServerConfig, StoreConfig, TelemetryConfig},
 };

@@ -20,10 +20,7 @@ pub struct ServerConfig {
 
 impl Default for ServerConfig {
     fn default() -> Self {
-        Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 50051)),
-            drain_seconds: 20,
-        }
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 50051)), drain_seconds: 20 }
     }
 }
 
@@ -50,12 +47,7 @@ pub struct StoreConfig {
 
 impl Default for StoreConfig {
     fn default() -> Self {
-        Self {
-            url: "sqlite:data/comptoir.db".into(),
-            cache_url: "memory:".into(),
-            max_connections: 16,
-            migrate: true,
-        }
+        Self { url: "sqlite:data/comptoir.db".into(), cache_url: "memory:".into(), max_connections: 16, migrate: true }
     }
 }
 
@@ -108,12 +100,7 @@ pub struct TelemetryConfig {
 
 impl Default for TelemetryConfig {
     fn default() -> Self {
-        Self {
-            log_format: LogFormat::default(),
-            log_filter: "info".to_owned(),
-            otlp_endpoint: None,
-            trace_share: 1.0,
-        }
+        Self { log_format: LogFormat::default(), log_filter: "info".to_owned(), otlp_endpoint: None, trace_share: 1.0 }
     }
 }
 
@@ -127,9 +114,7 @@ pub struct ClockConfig {
 
 impl Default for ClockConfig {
     fn default() -> Self {
-        Self {
-            source: "system".to_owned(),
-        }
+        Self { source: "system".to_owned() }
     }
 }
 
@@ -141,10 +126,7 @@ impl ClockConfig {
             Some(("file", path)) => Clock::file(path),
             _ => Err(Error::invalid(
                 "CLOCK_SOURCE_UNKNOWN",
-                format!(
-                    "clock.source is {:?}, neither \"system\" nor \"file:PATH\"",
-                    self.source
-                ),
+                format!("clock.source is {:?}, neither \"system\" nor \"file:PATH\"", self.source),
             )),
         }
     }
@@ -160,9 +142,7 @@ pub struct GatewayClientConfig {
 
 impl Default for GatewayClientConfig {
     fn default() -> Self {
-        Self {
-            url: "http://127.0.0.1:50050".to_owned(),
-        }
+        Self { url: "http://127.0.0.1:50050".to_owned() }
     }
 }
 
@@ -172,28 +152,17 @@ mod tests {
 
     #[test]
     fn a_clock_comes_from_its_source() {
-        let open = |source: &str| {
-            ClockConfig {
-                source: source.into(),
-            }
-            .open()
-        };
+        let open = |source: &str| ClockConfig { source: source.into() }.open();
 
         assert!(!open("system").unwrap().is_virtual());
         assert_eq!(open("sundial").unwrap_err().reason, "CLOCK_SOURCE_UNKNOWN");
-        assert_eq!(
-            open("file:/nowhere/at/all").unwrap_err().reason,
-            "CLOCK_FILE_UNREADABLE"
-        );
+        assert_eq!(open("file:/nowhere/at/all").unwrap_err().reason, "CLOCK_FILE_UNREADABLE");
     }
 
     #[test]
     fn a_short_secret_is_a_violation() {
         let mut violations = Violations::new();
         AuthConfig::default().validate(&mut violations);
-        assert_eq!(
-            violations.finish().unwrap_err().violations[0].field,
-            "auth.secret"
-        );
+        assert_eq!(violations.finish().unwrap_err().violations[0].field, "auth.secret");
     }
 }

@@ -35,12 +35,7 @@ pub(super) struct GuardedBody {
 
 impl CallEnd {
     pub(super) fn new(method: Arc<Method>, start: Instant, span: Span) -> Self {
-        Self {
-            method,
-            start,
-            span,
-            noted: false,
-        }
+        Self { method, start, span, noted: false }
     }
 
     fn note(&mut self, code: Code) {
@@ -65,10 +60,7 @@ impl GuardedBody {
         if let Some(code) = code_in(response.headers()) {
             end.note(code);
         }
-        response.map(|inner| Self {
-            inner: Some(inner),
-            end,
-        })
+        response.map(|inner| Self { inner: Some(inner), end })
     }
 
     fn fail(&mut self, status: &Status) -> Frame<Bytes> {
@@ -86,18 +78,12 @@ impl Body for GuardedBody {
     type Data = Bytes;
     type Error = axum::Error;
 
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let this = self.get_mut();
         let Some(inner) = this.inner.as_mut() else {
             return Poll::Ready(None);
         };
-        let polled = this
-            .end
-            .span
-            .in_scope(|| catch_unwind(AssertUnwindSafe(|| Pin::new(inner).poll_frame(context))));
+        let polled = this.end.span.in_scope(|| catch_unwind(AssertUnwindSafe(|| Pin::new(inner).poll_frame(context))));
 
         match polled {
             Err(panic) => {
@@ -133,7 +119,5 @@ impl Body for GuardedBody {
 }
 
 fn code_in(headers: &HeaderMap) -> Option<Code> {
-    headers
-        .get(GRPC_STATUS)
-        .map(|value| Code::from_bytes(value.as_bytes()))
+    headers.get(GRPC_STATUS).map(|value| Code::from_bytes(value.as_bytes()))
 }

@@ -52,10 +52,7 @@ impl<S> Layer<S> for EndStreamsLayer {
     type Service = EndStreams<S>;
 
     fn layer(&self, inner: S) -> EndStreams<S> {
-        EndStreams {
-            shutdown: self.shutdown.clone(),
-            inner,
-        }
+        EndStreams { shutdown: self.shutdown.clone(), inner }
     }
 }
 
@@ -78,12 +75,7 @@ where
         Box::pin(async move {
             let response = answer.await?;
             let is_grpc = is_grpc(response.headers());
-            Ok(response.map(|body| EndingBody {
-                inner: Some(body),
-                shutdown,
-                stopping: None,
-                is_grpc,
-            }))
+            Ok(response.map(|body| EndingBody { inner: Some(body), shutdown, stopping: None, is_grpc }))
         })
     }
 }
@@ -92,10 +84,7 @@ impl Body for EndingBody {
     type Data = Bytes;
     type Error = axum::Error;
 
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let this = self.get_mut();
         let Some(inner) = this.inner.as_mut() else {
             return Poll::Ready(None);
@@ -135,14 +124,9 @@ impl Body for EndingBody {
 }
 
 fn stopping_trailers() -> HeaderMap {
-    let status = Status::from(Error::unavailable(
-        "SERVER_STOPPING",
-        "the server is stopping",
-    ));
+    let status = Status::from(Error::unavailable("SERVER_STOPPING", "the server is stopping"));
     let mut trailers = HeaderMap::new();
-    status
-        .add_header(&mut trailers)
-        .expect("the status is made of constants");
+    status.add_header(&mut trailers).expect("the status is made of constants");
     trailers
 }
 
@@ -150,7 +134,5 @@ fn is_grpc(headers: &HeaderMap) -> bool {
     headers
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
-        .is_some_and(|media_type| {
-            media_type == "application/grpc" || media_type.starts_with("application/grpc+")
-        })
+        .is_some_and(|media_type| media_type == "application/grpc" || media_type.starts_with("application/grpc+"))
 }

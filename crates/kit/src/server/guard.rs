@@ -50,20 +50,13 @@ impl<S> Layer<S> for GuardLayer {
     type Service = Guarded<S>;
 
     fn layer(&self, inner: S) -> Guarded<S> {
-        Guarded {
-            guard: Arc::clone(&self.0),
-            inner,
-        }
+        Guarded { guard: Arc::clone(&self.0), inner }
     }
 }
 
 impl<S> Service<Request<axum::body::Body>> for Guarded<S>
 where
-    S: Service<
-            Request<axum::body::Body>,
-            Response = Response<axum::body::Body>,
-            Error = Infallible,
-        >,
+    S: Service<Request<axum::body::Body>, Response = Response<axum::body::Body>, Error = Infallible>,
     S::Future: Send + 'static,
 {
     type Response = Response<GuardedBody>;
@@ -80,9 +73,7 @@ where
         let end = CallEnd::new(method, Instant::now(), span.clone());
 
         if let Err(refusal) = self.guard.admit(&mut request) {
-            let response = Status::from(refusal)
-                .into_http::<Body>()
-                .map(axum::body::Body::new);
+            let response = Status::from(refusal).into_http::<Body>().map(axum::body::Body::new);
             return Box::pin(std::future::ready(Ok(GuardedBody::wrap(response, end))));
         }
 
@@ -93,9 +84,7 @@ where
                 Ok(Err(never)) => match never {},
                 Err(panic) => {
                     let error = Error::internal(panic_message(panic.as_ref()));
-                    Status::from(error)
-                        .into_http::<Body>()
-                        .map(axum::body::Body::new)
+                    Status::from(error).into_http::<Body>().map(axum::body::Body::new)
                 }
             };
             Ok(GuardedBody::wrap(response, end))
@@ -106,12 +95,7 @@ where
 
 impl Guard {
     pub(super) fn new(service: &'static str, authority: Authority, methods: Methods) -> Self {
-        Self {
-            service,
-            authority,
-            methods,
-            clock: Clock::system(),
-        }
+        Self { service, authority, methods, clock: Clock::system() }
     }
 
     /// Returns the span of a call, which continues the trace that the headers name.
@@ -126,10 +110,7 @@ impl Guard {
             rpc.code = field::Empty,
             trace_id = field::Empty,
         );
-        if let Some(parent) = headers
-            .get("traceparent")
-            .and_then(|value| value.to_str().ok())
-        {
+        if let Some(parent) = headers.get("traceparent").and_then(|value| value.to_str().ok()) {
             telemetry::set_parent(&span, parent);
         }
         if let Some(trace_id) = telemetry::trace_id(&span) {
@@ -142,10 +123,7 @@ impl Guard {
     fn admit(&self, request: &mut Request<axum::body::Body>) -> Result<(), Error> {
         // A local caller's extensions travel with its request; only what is verified here may say who calls.
         request.extensions_mut().remove::<AuthContext>();
-        if PUBLIC
-            .iter()
-            .any(|prefix| request.uri().path().starts_with(prefix))
-        {
+        if PUBLIC.iter().any(|prefix| request.uri().path().starts_with(prefix)) {
             return Ok(());
         }
 
@@ -154,9 +132,7 @@ impl Guard {
             .get(AUTHORIZATION)
             .and_then(|value| value.to_str().ok())
             .and_then(|value| value.strip_prefix("Bearer "))
-            .ok_or_else(|| {
-                Error::unauthenticated("CREDENTIAL_MISSING", "the call carries no credential")
-            })?;
+            .ok_or_else(|| Error::unauthenticated("CREDENTIAL_MISSING", "the call carries no credential"))?;
         let context = self.authority.verify(token, self.clock.now())?;
         request.extensions_mut().insert(context);
         Ok(())

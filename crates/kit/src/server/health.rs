@@ -1,8 +1,7 @@
 use futures::{StreamExt, stream::BoxStream};
 use tonic::{Request, Response, Status};
 use tonic_health::pb::{
-    HealthCheckRequest, HealthCheckResponse, health_check_response::ServingStatus,
-    health_server::Health,
+    HealthCheckRequest, HealthCheckResponse, health_check_response::ServingStatus, health_server::Health,
 };
 
 use super::Readiness;
@@ -16,10 +15,7 @@ pub(super) struct ReadinessHealth {
 
 impl ReadinessHealth {
     pub(super) fn new(readiness: Readiness, grpc_names: Vec<&'static str>) -> Self {
-        Self {
-            readiness,
-            grpc_names,
-        }
+        Self { readiness, grpc_names }
     }
 
     fn require_known(&self, service: &str) -> Result<(), Error> {
@@ -34,18 +30,12 @@ impl ReadinessHealth {
 impl Health for ReadinessHealth {
     type WatchStream = BoxStream<'static, Result<HealthCheckResponse, Status>>;
 
-    async fn check(
-        &self,
-        request: Request<HealthCheckRequest>,
-    ) -> Result<Response<HealthCheckResponse>, Status> {
+    async fn check(&self, request: Request<HealthCheckRequest>) -> Result<Response<HealthCheckResponse>, Status> {
         self.require_known(&request.get_ref().service)?;
         Ok(Response::new(answer(self.readiness.is_ready())))
     }
 
-    async fn watch(
-        &self,
-        request: Request<HealthCheckRequest>,
-    ) -> Result<Response<Self::WatchStream>, Status> {
+    async fn watch(&self, request: Request<HealthCheckRequest>) -> Result<Response<Self::WatchStream>, Status> {
         self.require_known(&request.get_ref().service)?;
         let answers = self.readiness.changes().map(|ready| Ok(answer(ready)));
         Ok(Response::new(answers.boxed()))
@@ -53,12 +43,6 @@ impl Health for ReadinessHealth {
 }
 
 fn answer(ready: bool) -> HealthCheckResponse {
-    let status = if ready {
-        ServingStatus::Serving
-    } else {
-        ServingStatus::NotServing
-    };
-    HealthCheckResponse {
-        status: status.into(),
-    }
+    let status = if ready { ServingStatus::Serving } else { ServingStatus::NotServing };
+    HealthCheckResponse { status: status.into() }
 }

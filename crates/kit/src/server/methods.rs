@@ -51,20 +51,14 @@ pub(super) struct Method {
 
 impl Methods {
     pub(super) fn new(descriptor_sets: &[&[u8]], metrics: &Metrics) -> Self {
-        let calls: Family<OutcomeLabels, Counter> = metrics.shared(
-            "rpc_server_calls",
-            "RPCs handled, by method and gRPC code",
-            Family::default,
-        );
-        let durations: Family<MethodLabel, Histogram> = metrics.shared(
-            "rpc_server_duration_seconds",
-            "Time from a request to the end of its response",
-            || Family::new_with_constructor(new_histogram as fn() -> Histogram),
-        );
+        let calls: Family<OutcomeLabels, Counter> =
+            metrics.shared("rpc_server_calls", "RPCs handled, by method and gRPC code", Family::default);
+        let durations: Family<MethodLabel, Histogram> =
+            metrics.shared("rpc_server_duration_seconds", "Time from a request to the end of its response", || {
+                Family::new_with_constructor(new_histogram as fn() -> Histogram)
+            });
         let method = |name: String| {
-            let label = MethodLabel {
-                method: name.clone(),
-            };
+            let label = MethodLabel { method: name.clone() };
             Arc::new(Method {
                 name,
                 durations: durations.get_or_create_owned(&label),
@@ -78,10 +72,7 @@ impl Methods {
             .flat_map(|bytes| method_names(bytes))
             .map(|name| (format!("/{name}"), method(name)))
             .collect();
-        Self {
-            by_path,
-            unknown: method(UNKNOWN.to_owned()),
-        }
+        Self { by_path, unknown: method(UNKNOWN.to_owned()) }
     }
 
     /// Returns the method that a request path names.
@@ -101,10 +92,7 @@ impl Method {
         self.durations.observe(duration.as_secs_f64());
         self.by_code[code as usize]
             .get_or_init(|| {
-                let labels = OutcomeLabels {
-                    method: self.name.clone(),
-                    code: code_name(code),
-                };
+                let labels = OutcomeLabels { method: self.name.clone(), code: code_name(code) };
                 self.calls.get_or_create_owned(&labels)
             })
             .inc();
@@ -117,19 +105,12 @@ fn new_histogram() -> Histogram {
 }
 
 fn method_names(descriptor_set: &[u8]) -> Vec<String> {
-    let files = FileDescriptorSet::decode(descriptor_set)
-        .expect("the descriptor sets are compiled in")
-        .file;
+    let files = FileDescriptorSet::decode(descriptor_set).expect("the descriptor sets are compiled in").file;
     let mut names = Vec::new();
     for file in &files {
         for service in &file.service {
             for method in &service.method {
-                names.push(format!(
-                    "{}.{}/{}",
-                    file.package(),
-                    service.name(),
-                    method.name()
-                ));
+                names.push(format!("{}.{}/{}", file.package(), service.name(), method.name()));
             }
         }
     }

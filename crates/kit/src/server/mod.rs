@@ -39,35 +39,15 @@ pub struct Services {
 
 impl Services {
     /// Returns routes under construction for the service called `name`. `readiness` is what gRPC health answers with.
-    pub fn new(
-        name: &'static str,
-        authority: Authority,
-        metrics: Metrics,
-        readiness: Readiness,
-    ) -> Self {
-        Self {
-            name,
-            authority,
-            metrics,
-            routes: Routes::default(),
-            grpc_names: Vec::new(),
-            readiness,
-        }
+    pub fn new(name: &'static str, authority: Authority, metrics: Metrics, readiness: Readiness) -> Self {
+        Self { name, authority, metrics, routes: Routes::default(), grpc_names: Vec::new(), readiness }
     }
 
     /// Adds a generated server. Give it `.max_decoding_message_size(kit::MAX_MESSAGE_BYTES)` first.
-    #[expect(
-        clippy::should_implement_trait,
-        reason = "reads as a builder; there is nothing to sum"
-    )]
+    #[expect(clippy::should_implement_trait, reason = "reads as a builder; there is nothing to sum")]
     pub fn add<S>(mut self, server: S) -> Self
     where
-        S: Service<Request<Body>, Error = Infallible>
-            + NamedService
-            + Clone
-            + Send
-            + Sync
-            + 'static,
+        S: Service<Request<Body>, Error = Infallible> + NamedService + Clone + Send + Sync + 'static,
         S::Response: axum::response::IntoResponse,
         S::Future: Send + 'static,
     {
@@ -94,20 +74,8 @@ impl Services {
 }
 
 /// Puts `routes` behind the checks that every call passes.
-pub(crate) fn guard(
-    routes: Routes,
-    name: &'static str,
-    authority: Authority,
-    metrics: &Metrics,
-) -> Routes {
-    let descriptor_sets = [
-        proto::FILE_DESCRIPTOR_SET,
-        tonic_health::pb::FILE_DESCRIPTOR_SET,
-    ];
-    let guard = Arc::new(Guard::new(
-        name,
-        authority,
-        Methods::new(&descriptor_sets, metrics),
-    ));
+pub(crate) fn guard(routes: Routes, name: &'static str, authority: Authority, metrics: &Metrics) -> Routes {
+    let descriptor_sets = [proto::FILE_DESCRIPTOR_SET, tonic_health::pb::FILE_DESCRIPTOR_SET];
+    let guard = Arc::new(Guard::new(name, authority, Methods::new(&descriptor_sets, metrics)));
     Routes::from(routes.into_axum_router().layer(guard::GuardLayer(guard)))
 }

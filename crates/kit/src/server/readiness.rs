@@ -37,18 +37,9 @@ impl Readiness {
         self.0.send_modify(|state| {
             part = state.next;
             state.next += 1;
-            state.parts.insert(
-                part,
-                Part {
-                    name: name.into(),
-                    ready: false,
-                },
-            );
+            state.parts.insert(part, Part { name: name.into(), ready: false });
         });
-        ReadyHandle {
-            readiness: self.clone(),
-            part,
-        }
+        ReadyHandle { readiness: self.clone(), part }
     }
 
     /// Tells whether every part is ready and the process is not stopping.
@@ -59,12 +50,8 @@ impl Readiness {
     /// Returns the names of what is not ready.
     pub fn missing(&self) -> Vec<String> {
         let state = self.0.borrow();
-        let mut missing: Vec<String> = state
-            .parts
-            .values()
-            .filter(|part| !part.ready)
-            .map(|part| part.name.clone())
-            .collect();
+        let mut missing: Vec<String> =
+            state.parts.values().filter(|part| !part.ready).map(|part| part.name.clone()).collect();
         if state.stopping {
             missing.push("stopping".to_owned());
         }
@@ -87,9 +74,7 @@ impl Readiness {
     pub(crate) fn changes(&self) -> impl Stream<Item = bool> + Send + use<> {
         let start = (self.0.subscribe(), None);
         futures::stream::unfold(start, |(mut states, last)| async move {
-            let changed = states
-                .wait_for(|state| last != Some(state.is_ready()))
-                .await;
+            let changed = states.wait_for(|state| last != Some(state.is_ready())).await;
             let ready = changed.ok()?.is_ready();
             Some((ready, (states, Some(ready))))
         })

@@ -80,10 +80,7 @@ fn probes(metrics: Metrics, readiness: Readiness) -> Router {
         let answer = if missing.is_empty() {
             (StatusCode::OK, "ready".to_owned())
         } else {
-            (
-                StatusCode::SERVICE_UNAVAILABLE,
-                format!("not ready: {}", missing.join(", ")),
-            )
+            (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {}", missing.join(", ")))
         };
         std::future::ready(answer)
     };

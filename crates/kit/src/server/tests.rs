@@ -10,9 +10,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use tonic::Code;
-use tonic_health::pb::{
-    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
-};
+use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 use tonic_reflection::pb::v1::{
     ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
     server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
@@ -38,20 +36,9 @@ async fn start() -> Running {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let shutdown = CancellationToken::new();
-    let serving = run(
-        listener,
-        routes,
-        metrics,
-        readiness.clone(),
-        shutdown.clone(),
-    );
+    let serving = run(listener, routes, metrics, readiness.clone(), shutdown.clone());
     let task = tokio::spawn(serving);
-    Running {
-        address,
-        readiness,
-        shutdown,
-        task,
-    }
+    Running { address, readiness, shutdown, task }
 }
 
 impl Running {
@@ -80,11 +67,7 @@ async fn probes_and_grpc_health_tell_readiness() {
     assert!(server.get("/healthz").await.starts_with("HTTP/1.1 200"));
     let unready = server.get("/readyz").await;
     assert!(unready.starts_with("HTTP/1.1 503") && unready.contains("database"));
-    let mut watch = health
-        .watch(HealthCheckRequest::default())
-        .await
-        .unwrap()
-        .into_inner();
+    let mut watch = health.watch(HealthCheckRequest::default()).await.unwrap().into_inner();
     let first = watch.next().await.unwrap().unwrap();
     assert_eq!(first.status(), ServingStatus::NotServing);
 
@@ -95,13 +78,8 @@ async fn probes_and_grpc_health_tell_readiness() {
     assert!(server.get("/readyz").await.starts_with("HTTP/1.1 200"));
     let answer = health.check(HealthCheckRequest::default()).await.unwrap();
     assert_eq!(answer.get_ref().status(), ServingStatus::Serving);
-    let stranger = HealthCheckRequest {
-        service: "stranger".into(),
-    };
-    assert_eq!(
-        health.check(stranger).await.unwrap_err().code(),
-        Code::NotFound
-    );
+    let stranger = HealthCheckRequest { service: "stranger".into() };
+    assert_eq!(health.check(stranger).await.unwrap_err().code(), Code::NotFound);
 }
 
 #[tokio::test]
@@ -128,36 +106,21 @@ async fn reflection_lists_every_contract() {
     };
 
     let mut client = ServerReflectionClient::new(server.channel());
-    let mut answers = client
-        .server_reflection_info(futures::stream::iter([request]))
-        .await
-        .unwrap()
-        .into_inner();
+    let mut answers = client.server_reflection_info(futures::stream::iter([request])).await.unwrap().into_inner();
 
     let answer = answers.next().await.unwrap().unwrap();
     let Some(MessageResponse::ListServicesResponse(list)) = answer.message_response else {
         panic!("not a list: {answer:?}");
     };
-    let names: Vec<&str> = list
-        .service
-        .iter()
-        .map(|service| service.name.as_str())
-        .collect();
-    assert!(
-        names.contains(&"comptoir.log.v1.LogService"),
-        "only {names:?}"
-    );
+    let names: Vec<&str> = list.service.iter().map(|service| service.name.as_str()).collect();
+    assert!(names.contains(&"comptoir.log.v1.LogService"), "only {names:?}");
 }
 
 #[tokio::test]
 async fn shutdown_turns_unready_and_ends_open_streams() {
     let server = start().await;
     let mut health = HealthClient::new(server.channel());
-    let mut watch = health
-        .watch(HealthCheckRequest::default())
-        .await
-        .unwrap()
-        .into_inner();
+    let mut watch = health.watch(HealthCheckRequest::default()).await.unwrap().into_inner();
     watch.next().await.unwrap().unwrap();
     let start = Instant::now();
 

@@ -10,14 +10,8 @@ pub fn traceparent() -> Option<String> {
     let context = Span::current().context();
     let span = context.span();
     let span = span.span_context();
-    span.is_valid().then(|| {
-        format!(
-            "00-{}-{}-{:02x}",
-            span.trace_id(),
-            span.span_id(),
-            span.trace_flags() & TraceFlags::SAMPLED
-        )
-    })
+    span.is_valid()
+        .then(|| format!("00-{}-{}-{:02x}", span.trace_id(), span.span_id(), span.trace_flags() & TraceFlags::SAMPLED))
 }
 
 /// Makes `span` continue the trace that `traceparent` names. Call it before the span is first entered.
@@ -42,18 +36,11 @@ pub(crate) fn trace_id(span: &Span) -> Option<TraceId> {
 /// Parses `version-traceid-spanid-flags`; later versions may carry more fields, which are skipped as the standard asks.
 fn parse(traceparent: &str) -> Option<SpanContext> {
     let mut fields = traceparent.trim().split('-');
-    let (version, trace, span, flags) = (
-        fields.next()?,
-        fields.next()?,
-        fields.next()?,
-        fields.next()?,
-    );
+    let (version, trace, span, flags) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
     let lengths_fit = (version.len(), trace.len(), span.len(), flags.len()) == (2, 32, 16, 2);
-    let all_hex = [version, trace, span, flags].iter().all(|field| {
-        field
-            .bytes()
-            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-    });
+    let all_hex = [version, trace, span, flags]
+        .iter()
+        .all(|field| field.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')));
     let surplus = version == "00" && fields.next().is_some();
     if !lengths_fit || !all_hex || version == "ff" || surplus {
         return None;
@@ -82,9 +69,7 @@ mod tests {
     #[test]
     fn a_trace_goes_on_from_a_stored_traceparent() {
         let recorder = SpanRecorder::new();
-        let provider = SdkTracerProvider::builder()
-            .with_simple_exporter(recorder.clone())
-            .build();
+        let provider = SdkTracerProvider::builder().with_simple_exporter(recorder.clone()).build();
         let subscriber = tracing_subscriber::registry().with(trace_layer(&provider));
 
         let seen = tracing::subscriber::with_default(subscriber, || {
@@ -98,10 +83,7 @@ mod tests {
         assert_eq!(spans[0].name, "fold");
         assert_eq!(spans[0].trace_id, "4bf92f3577b34da6a3ce929d0e0e4736");
         assert_eq!(spans[0].parent_span_id.as_deref(), Some("00f067aa0ba902b7"));
-        assert_eq!(
-            seen.unwrap(),
-            format!("00-{}-{}-01", spans[0].trace_id, spans[0].span_id)
-        );
+        assert_eq!(seen.unwrap(), format!("00-{}-{}-01", spans[0].trace_id, spans[0].span_id));
     }
 
     #[test]

@@ -49,9 +49,7 @@ pub fn init(config: &TelemetryConfig, service_name: &str) -> Result<Telemetry, E
         .with_endpoint(endpoint.clone())
         .build()
         .map_err(|error| invalid(format!("telemetry.otlp_endpoint {endpoint}: {error}")))?;
-    let provider = provider_builder(config, service_name)
-        .with_batch_exporter(exporter)
-        .build();
+    let provider = provider_builder(config, service_name).with_batch_exporter(exporter).build();
     start(config, Some(provider))
 }
 
@@ -61,9 +59,7 @@ pub fn init_with_exporter(
     service_name: &str,
     exporter: impl SpanExporter + 'static,
 ) -> Result<Telemetry, Error> {
-    let provider = provider_builder(config, service_name)
-        .with_simple_exporter(exporter)
-        .build();
+    let provider = provider_builder(config, service_name).with_simple_exporter(exporter).build();
     start(config, Some(provider))
 }
 
@@ -73,8 +69,7 @@ impl Telemetry {
         let Some(provider) = self.provider else {
             return;
         };
-        let flush =
-            tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(FLUSH_LIMIT));
+        let flush = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(FLUSH_LIMIT));
         match flush.await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => eprintln!("the last spans were not sent: {error}"),
@@ -88,10 +83,7 @@ impl Telemetry {
 /// Our spans are at `info`; the chatter of libraries, among them the one that exports spans, is below it and must stay out.
 pub(crate) fn trace_layer<S>(provider: &SdkTracerProvider) -> impl Layer<S> + Send + Sync + use<S>
 where
-    S: tracing::Subscriber
-        + Send
-        + Sync
-        + for<'span> tracing_subscriber::registry::LookupSpan<'span>,
+    S: tracing::Subscriber + Send + Sync + for<'span> tracing_subscriber::registry::LookupSpan<'span>,
 {
     tracing_opentelemetry::layer()
         .with_tracer(provider.tracer("comptoir"))
@@ -104,24 +96,13 @@ where
 fn provider_builder(config: &TelemetryConfig, service_name: &str) -> TracerProviderBuilder {
     let share = Sampler::TraceIdRatioBased(config.trace_share);
     SdkTracerProvider::builder()
-        .with_resource(
-            Resource::builder()
-                .with_service_name(service_name.to_owned())
-                .build(),
-        )
+        .with_resource(Resource::builder().with_service_name(service_name.to_owned()).build())
         .with_sampler(Sampler::ParentBased(Box::new(share)))
 }
 
-fn start(
-    config: &TelemetryConfig,
-    provider: Option<SdkTracerProvider>,
-) -> Result<Telemetry, Error> {
-    let filter = EnvFilter::try_new(&config.log_filter).map_err(|error| {
-        invalid(format!(
-            "telemetry.log_filter {:?}: {error}",
-            config.log_filter
-        ))
-    })?;
+fn start(config: &TelemetryConfig, provider: Option<SdkTracerProvider>) -> Result<Telemetry, Error> {
+    let filter = EnvFilter::try_new(&config.log_filter)
+        .map_err(|error| invalid(format!("telemetry.log_filter {:?}: {error}", config.log_filter)))?;
     let traces = provider.as_ref().map(trace_layer);
 
     tracing_subscriber::registry()
@@ -136,11 +117,7 @@ fn log_layer(format: LogFormat) -> Box<dyn Layer<Registry> + Send + Sync> {
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     match format {
         LogFormat::Text => layer.boxed(),
-        LogFormat::Json => layer
-            .json()
-            .flatten_event(true)
-            .with_span_list(false)
-            .boxed(),
+        LogFormat::Json => layer.json().flatten_event(true).with_span_list(false).boxed(),
     }
 }
 

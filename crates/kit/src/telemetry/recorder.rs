@@ -36,10 +36,7 @@ impl SpanRecorder {
 
     /// Returns the spans that have finished so far, in that order.
     pub fn spans(&self) -> Vec<RecordedSpan> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -54,10 +51,7 @@ impl SpanExporter for SpanRecorder {
 impl From<SpanData> for RecordedSpan {
     fn from(span: SpanData) -> Self {
         let parent = span.parent_span_id;
-        let fields = span
-            .attributes
-            .iter()
-            .map(|field| (field.key.to_string(), field.value.to_string()));
+        let fields = span.attributes.iter().map(|field| (field.key.to_string(), field.value.to_string()));
         Self {
             name: span.name.to_string(),
             trace_id: span.span_context.trace_id().to_string(),
