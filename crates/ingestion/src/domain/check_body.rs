@@ -1,12 +1,12 @@
 //! The rules of each kind of body, the same for every door.
 
 use proto::event::v1::event::Body;
+use proto::event::v1::{ContextSignal, OrderActivity};
 use proto::event::v1::{
     cart_activity::Action as Cart, checkout_activity::Action as Checkout, coupon_activity::Action as Coupon,
     message_activity::Action as Message, order_activity::Action as Order, product_activity::Action as Product,
     product_list_activity::Action as List, promotion_activity::Action as Promotion,
 };
-use proto::event::v1::{ContextSignal, OrderActivity};
 use proto::google::r#type::Money;
 use proto::r#type::v1::LineItem;
 

@@ -109,7 +109,11 @@ impl<'a> Members<'a> {
 
     /// Returns a member that is neither null nor taken. Of several with one key the last counts, as in JavaScript.
     pub(crate) fn get(&self, key: &str) -> Option<Json<'a>> {
-        self.list.iter().rev().find(|member| !member.taken && member.key == key).and_then(|member| member.value_if_any())
+        self.list
+            .iter()
+            .rev()
+            .find(|member| !member.taken && member.key == key)
+            .and_then(|member| member.value_if_any())
     }
 
     /// Takes a member: it is not among the rest any more. Null counts as absent, and is gone as well.

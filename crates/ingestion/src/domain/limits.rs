@@ -63,13 +63,9 @@ mod tests {
 
     #[test]
     fn any_word_becomes_a_kind() {
-        for (word, kind) in [
-            ("ios.idfa", "ios_idfa"),
-            ("GA Client-ID", "ga_client_id"),
-            ("--", ""),
-            ("été", "t"),
-            ("__x__", "x"),
-        ] {
+        for (word, kind) in
+            [("ios.idfa", "ios_idfa"), ("GA Client-ID", "ga_client_id"), ("--", ""), ("été", "t"), ("__x__", "x")]
+        {
             assert_eq!(to_kind(word), kind, "{word}");
             assert!(kind.is_empty() || is_kind(kind));
         }

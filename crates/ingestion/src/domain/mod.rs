@@ -18,6 +18,8 @@ pub(crate) mod limits;
 pub(crate) mod problem;
 pub(crate) mod segment;
 pub(crate) mod source;
+#[cfg(test)]
+mod speed;
 pub(crate) mod texts;
 pub(crate) mod typed;
 pub(crate) mod vocabulary;

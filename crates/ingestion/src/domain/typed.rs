@@ -1,6 +1,5 @@
 //! The door for events that come typed already.
 
-use prost::Message;
 use proto::event::v1::Event;
 use proto::event::v1::event::Body;
 use proto::r#type::v1::LineItem;
@@ -10,13 +9,14 @@ use super::finish::{Arrival, Ready, finish};
 use super::limits::MAX_EVENT_BYTES;
 use super::problem::{Problem, Reason};
 
-/// Checks and completes an event of a gRPC caller. Fields that ingestion sets are ignored.
+/// Checks and completes an event of a gRPC caller, of `bytes` when serialised. Fields that ingestion sets are ignored.
 pub(crate) fn read(
     event: &mut Event,
+    bytes: usize,
     arrival: Arrival<'_>,
     message_id: impl FnOnce() -> String,
 ) -> Result<Ready, Problem> {
-    if event.encoded_len() > MAX_EVENT_BYTES {
+    if bytes > MAX_EVENT_BYTES {
         return Err(too_large());
     }
     check::check_carried_json(event)?;
@@ -49,6 +49,7 @@ fn count_pieces(body: &mut Body) {
 
 #[cfg(test)]
 mod tests {
+    use prost::Message;
     use proto::event::v1::{Custom, Medium, Party, Provenance};
     use proto::r#type::v1::Identifier;
 
@@ -79,7 +80,8 @@ mod tests {
     }
 
     fn read_at_noon(mut event: Event) -> Result<Ready, Problem> {
-        read(&mut event, Arrival { source: &source(), received_us: NOON_US }, || "drawn".into())
+        let bytes = event.encoded_len();
+        read(&mut event, bytes, Arrival { source: &source(), received_us: NOON_US }, || "drawn".into())
     }
 
     #[test]

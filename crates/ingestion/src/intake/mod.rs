@@ -2,8 +2,6 @@
 
 mod commit;
 mod submission;
-#[cfg(test)]
-mod tests;
 
 use std::sync::Arc;
 
@@ -40,8 +38,7 @@ pub(crate) struct IntakeParts {
 
 impl Intake {
     pub(crate) fn spawn(parts: IntakeParts, shutdown: &Shutdown) -> Self {
-        let options =
-            GroupCommitOptions { queue_weight: parts.queue_weight, transaction_weight: TRANSACTION_WEIGHT };
+        let options = GroupCommitOptions { queue_weight: parts.queue_weight, transaction_weight: TRANSACTION_WEIGHT };
         let handler = CommitHandler::new(parts.log, parts.clock, parts.metrics, parts.dedupe_window_us);
         Self { commit: GroupCommit::spawn(parts.db, shutdown, options, handler) }
     }

@@ -13,8 +13,6 @@ use crate::store::dead_letters::DeadLetterRow;
 /// The events of one request, in their order.
 pub(crate) struct Submission {
     pub(crate) source: Source,
-    /// When they were received, in microseconds since the Unix epoch.
-    pub(crate) received_us: i64,
     /// W3C trace context of the request.
     pub(crate) traceparent: Option<String>,
     pub(crate) items: Vec<Item>,
@@ -91,7 +89,7 @@ impl Arrived {
 /// Returns the id of a dead letter: derived where the sender told the message apart, otherwise drawn.
 fn dead_letter_id(source: &Source, seed: &DeadLetterIdSeed<'_>) -> Uuid {
     let DeadLetterIdSeed::Message(message_id) = seed else {
-        return Uuid::from_bytes(uuid::Builder::from_random_bytes(rand::random()).into_uuid().into_bytes());
+        return uuid::Builder::from_random_bytes(rand::random()).into_uuid();
     };
     let mut hasher = Sha256::new();
     for part in ["dead letter", source.tenant.as_str(), &source.source_id, message_id] {

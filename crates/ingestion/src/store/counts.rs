@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use kit::TenantId;
 use store::{Db, Error, Tx};
 
+use super::is_nowhere;
+
 /// Counts of one source.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
@@ -50,11 +52,17 @@ pub(crate) async fn add(tx: &mut Tx, additions: &CountsBySource) -> Result<(), E
 
 /// Returns the counts of one source, or of all when `source_id` is empty, by source id.
 pub(crate) async fn list(db: &Db, tenant: &TenantId, source_id: &str) -> Result<Vec<(String, Counts)>, Error> {
+    if is_nowhere(source_id) {
+        return Ok(Vec::new());
+    }
     let rows: Vec<(String, i64, i64, i64)> = store::on!(db, pool => {
         sqlx::query_as(LIST).bind(tenant.as_str()).bind(source_id).fetch_all(pool).await
     })?;
-    let counts = |(source_id, accepted, duplicate, quarantined)| {
-        (source_id, Counts { accepted, duplicate, quarantined })
-    };
+    let counts =
+        |(source_id, accepted, duplicate, quarantined)| (source_id, Counts { accepted, duplicate, quarantined });
     Ok(rows.into_iter().map(counts).collect())
 }
+
+/// Every statement, for the test that prepares them.
+#[cfg(test)]
+pub(crate) const STATEMENTS: &[&str] = &[ADD, LIST];

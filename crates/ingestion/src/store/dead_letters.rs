@@ -6,6 +6,8 @@ use kit::TenantId;
 use sqlx::QueryBuilder;
 use store::{Db, Error, Tx};
 
+use super::is_nowhere;
+
 /// A dead letter as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub(crate) struct DeadLetterRow {
@@ -112,6 +114,9 @@ pub(crate) async fn list(
     before: &Place,
     limit: i64,
 ) -> Result<Vec<DeadLetterRow>, Error> {
+    if [source_id, reason, &before.dead_letter_id].into_iter().any(is_nowhere) {
+        return Ok(Vec::new());
+    }
     let rows = store::on!(db, pool => {
         let query = sqlx::query_as(LIST)
             .bind(tenant.as_str())
@@ -129,10 +134,9 @@ pub(crate) async fn list(
 pub(crate) async fn find(db: &Db, tenant: &TenantId, ids: &[String]) -> Result<Vec<DeadLetterRow>, Error> {
     let rows = store::on!(db, pool => {
         let mut query = QueryBuilder::new(FIND);
-        query.push_bind(tenant.as_str()).push(" AND dead_letter_id IN (");
-        let mut list = query.separated(", ");
-        for id in ids {
-            list.push_bind(id);
+        query.push_bind(tenant.as_str()).push(" AND dead_letter_id IN (''");
+                for id in ids.iter().filter(|id| !is_nowhere(id)) {
+            query.push(", ").push_bind(id);
         }
         query.push(")");
         query.build_query_as().persistent(false).fetch_all(pool).await
@@ -142,19 +146,18 @@ pub(crate) async fn find(db: &Db, tenant: &TenantId, ids: &[String]) -> Result<V
 
 /// Removes dead letters. Returns how many there were.
 pub(crate) async fn delete(tx: &mut Tx, tenant: &TenantId, ids: &[String]) -> Result<u64, Error> {
-    if ids.is_empty() {
-        return Ok(0);
+    let mut removed = 0;
+    for chunk in ids.chunks(store::rows_per_statement(1)) {
+        removed += store::within!(tx, conn => {
+            let mut query = QueryBuilder::new(DELETE);
+            query.push_bind(tenant.as_str()).push(" AND dead_letter_id IN (''");
+                        for id in chunk.iter().filter(|id| !is_nowhere(id)) {
+                query.push(", ").push_bind(id);
+            }
+            query.push(")");
+            query.build().persistent(false).execute(&mut *conn).await.map(|done| done.rows_affected())
+        })?;
     }
-    let removed = store::within!(tx, conn => {
-        let mut query = QueryBuilder::new(DELETE);
-        query.push_bind(tenant.as_str()).push(" AND dead_letter_id IN (");
-        let mut list = query.separated(", ");
-        for id in ids {
-            list.push_bind(id);
-        }
-        query.push(")");
-        query.build().persistent(false).execute(&mut *conn).await.map(|done| done.rows_affected())
-    })?;
     Ok(removed)
 }
 

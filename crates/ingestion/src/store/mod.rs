@@ -7,3 +7,8 @@ pub(crate) mod sources;
 #[cfg(test)]
 mod tests;
 pub(crate) mod write_keys;
+
+/// Whether no row can have this key: PostgreSQL keeps no NUL, and refuses a statement that asks for one.
+fn is_nowhere(key: &str) -> bool {
+    key.contains('\0')
+}

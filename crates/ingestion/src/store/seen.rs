@@ -112,6 +112,10 @@ fn bounds(slice: u16) -> (Vec<u8>, Vec<u8>) {
     (from_bytes, to_bytes)
 }
 
+/// Every whole statement, for the test that prepares them.
+#[cfg(test)]
+pub(crate) const STATEMENTS: &[&str] = &[ANY_EXPIRED, DELETE_EXPIRED];
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,6 +3,8 @@
 use kit::TenantId;
 use store::{Db, Error, Tx};
 
+use super::is_nowhere;
+
 /// A source as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub(crate) struct SourceRow {
@@ -82,6 +84,9 @@ pub(crate) async fn find_by_name(db: &Db, tenant: &TenantId, name: &str) -> Resu
 }
 
 async fn find_with(db: &Db, sql: &'static str, tenant: &TenantId, key: &str) -> Result<Option<SourceRow>, Error> {
+    if is_nowhere(key) {
+        return Ok(None);
+    }
     let found = store::on!(db, pool => {
         sqlx::query_as(sql).bind(tenant.as_str()).bind(key).fetch_optional(pool).await
     })?;
@@ -89,12 +94,7 @@ async fn find_with(db: &Db, sql: &'static str, tenant: &TenantId, key: &str) -> 
 }
 
 /// Returns at most `limit` sources whose names come after `after`, by name.
-pub(crate) async fn list_after(
-    db: &Db,
-    tenant: &TenantId,
-    after: &str,
-    limit: i64,
-) -> Result<Vec<SourceRow>, Error> {
+pub(crate) async fn list_after(db: &Db, tenant: &TenantId, after: &str, limit: i64) -> Result<Vec<SourceRow>, Error> {
     let rows = store::on!(db, pool => {
         sqlx::query_as(LIST_AFTER).bind(tenant.as_str()).bind(after).bind(limit).fetch_all(pool).await
     })?;

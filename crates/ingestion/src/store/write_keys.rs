@@ -4,6 +4,7 @@ use kit::TenantId;
 use sqlx::QueryBuilder;
 use store::{Db, Error, Tx};
 
+use super::is_nowhere;
 use super::sources::SourceRow;
 use crate::domain::write_key::KeyHash;
 
@@ -103,6 +104,9 @@ pub(crate) async fn revoke(
     write_key_id: &str,
     now_us: i64,
 ) -> Result<Option<Vec<u8>>, Error> {
+    if is_nowhere(write_key_id) {
+        return Ok(None);
+    }
     let hash = store::within!(tx, conn => {
         let query = sqlx::query_scalar(REVOKE).bind(tenant.as_str()).bind(write_key_id).bind(now_us);
         query.fetch_optional(&mut *conn).await

@@ -65,7 +65,10 @@ mod tests {
 
         let answers: Vec<_> =
             consents.iter().map(|one| (one.purpose.as_str(), one.state() == ConsentState::Granted)).collect();
-        assert_eq!(answers, [("analytics", true), ("live_chat", false), ("marketing", false), ("personalisation", true)]);
+        assert_eq!(
+            answers,
+            [("analytics", true), ("live_chat", false), ("marketing", false), ("personalisation", true)]
+        );
         assert!(context.nothing_left());
     }
 

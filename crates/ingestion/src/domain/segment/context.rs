@@ -7,9 +7,19 @@ use crate::domain::json::{Json, Members, ObjectWriter};
 /// Libraries that run at the visitor's, by the beginning of their name in lower case: the address and user agent of
 /// their requests are the visitor's own.
 const CLIENT_LIBRARIES: &[&str] = &[
-    "analytics.js", "analytics-ios", "analytics-android", "analytics-swift", "analytics-kotlin",
-    "analytics-react-native", "@segment/analytics-react-native", "analytics-flutter", "rudderlabs javascript sdk",
-    "rudder-android-library", "rudder-ios-library", "@jitsu/js", "comptoir.js",
+    "analytics.js",
+    "analytics-ios",
+    "analytics-android",
+    "analytics-swift",
+    "analytics-kotlin",
+    "analytics-react-native",
+    "@segment/analytics-react-native",
+    "analytics-flutter",
+    "rudderlabs javascript sdk",
+    "rudder-android-library",
+    "rudder-ios-library",
+    "@jitsu/js",
+    "comptoir.js",
 ];
 
 /// What the request itself shows of its sender.

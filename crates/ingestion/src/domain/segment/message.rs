@@ -111,7 +111,8 @@ impl<'a> Reader<'a> {
         if let Some(Body::Grouped(grouped)) = &self.event.body {
             people::add(identifiers, "group_id", Some(grouped.group_id.clone()));
         }
-        if let (true, Some(Body::Aliased(Aliased { previous: Some(previous) }))) = (identifiers.is_empty(), &self.event.body)
+        if let (true, Some(Body::Aliased(Aliased { previous: Some(previous) }))) =
+            (identifiers.is_empty(), &self.event.body)
         {
             identifiers.push(previous.clone());
         }
@@ -197,9 +198,9 @@ fn call(members: &Members<'_>, shared: &Shared<'_>) -> Result<Call, Problem> {
 
 fn message_id(members: &mut Members<'_>) -> Result<String, Problem> {
     let Some(json) = members.take("messageId") else { return Ok(String::new()) };
-    let text = json.scalar().ok_or_else(|| {
-        Problem::new(Reason::MessageIdInvalid, "the messageId must be a string or a number")
-    })?;
+    let text = json
+        .scalar()
+        .ok_or_else(|| Problem::new(Reason::MessageIdInvalid, "the messageId must be a string or a number"))?;
     Ok(text.into_owned())
 }
 
@@ -209,9 +210,7 @@ fn claimed_time(members: &Members<'_>, shared: &Shared<'_>) -> Result<Option<i64
     let given = members.get("originalTimestamp").or_else(|| members.get("timestamp")).or(shared.timestamp);
     let Some(given) = given else { return Ok(None) };
     let time = given.scalar().and_then(|text| instant::parse(&text));
-    time.map(Some).ok_or_else(|| {
-        Problem::new(Reason::TimeInvalid, "the timestamp must be a time of ISO 8601")
-    })
+    time.map(Some).ok_or_else(|| Problem::new(Reason::TimeInvalid, "the timestamp must be a time of ISO 8601"))
 }
 
 /// Returns when it was sent. Only good for correcting a clock: one that cannot be read corrects nothing.

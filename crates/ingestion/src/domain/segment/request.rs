@@ -115,7 +115,11 @@ pub(crate) fn split<'a>(route: Route, body: &'a str) -> Result<Request<'a>, Body
     let Route::Batch = route else {
         let call = if let Route::Single(call) = route { Some(call) } else { None };
         let event = Json::parse(body).ok_or(BodyError::NotJson)?;
-        return Ok(Request { write_key, shared: Shared { call, maybe_too_deep, ..Shared::default() }, events: vec![event] });
+        return Ok(Request {
+            write_key,
+            shared: Shared { call, maybe_too_deep, ..Shared::default() },
+            events: vec![event],
+        });
     };
 
     let batch = members.take("batch").ok_or(BodyError::NoBatch)?;
@@ -126,7 +130,10 @@ pub(crate) fn split<'a>(route: Route, body: &'a str) -> Result<Request<'a>, Body
     let context = members.take("context");
     let integrations = members.take("integrations");
     let shared_too_deep = maybe_too_deep
-        && [context, integrations].iter().flatten().any(|json| json_scan::is_deeper_than(json.raw().as_bytes(), MAX_JSON_DEPTH));
+        && [context, integrations]
+            .iter()
+            .flatten()
+            .any(|json| json_scan::is_deeper_than(json.raw().as_bytes(), MAX_JSON_DEPTH));
     if shared_too_deep {
         return Err(BodyError::TooDeep);
     }
@@ -155,7 +162,9 @@ mod tests {
         for path in ["batch", "import", "b", "/batch/"] {
             assert_eq!(Route::parse(path), Some(Route::Batch), "{path}");
         }
-        for (long, short) in [("track", "t"), ("identify", "i"), ("page", "p"), ("screen", "s"), ("group", "g"), ("alias", "a")] {
+        for (long, short) in
+            [("track", "t"), ("identify", "i"), ("page", "p"), ("screen", "s"), ("group", "g"), ("alias", "a")]
+        {
             assert!(Route::parse(long).is_some());
             assert_eq!(Route::parse(long), Route::parse(short), "{long}");
         }

@@ -1,7 +1,7 @@
 //! What becomes of calls as SDKs make them.
 
-use prost::Message;
 use proptest::prelude::*;
+use prost::Message;
 use proto::event::v1::event::Body;
 use proto::event::v1::{Event, Medium, Party};
 use proto::google::r#type::Money;
@@ -77,20 +77,25 @@ fn an_order_becomes_typed_and_the_unknown_stays() {
 #[test]
 fn a_total_that_the_shop_did_not_tell_is_added_up() {
     let total = |properties: &str| {
-        let Some(Body::OrderActivity(order)) = event(&track("Completed Order", properties)).body else { panic!("an order") };
+        let Some(Body::OrderActivity(order)) = event(&track("Completed Order", properties)).body else {
+            panic!("an order")
+        };
         order.total
     };
 
     assert_eq!(total(r#"{"orderId":"1","revenue":10,"shipping":2,"tax":1}"#), money("GBP", 13, 0));
-    assert_eq!(total(r#"{"orderId":"1","products":[{"id":"a","price":1.5,"quantity":3},{"id":"b","price":1}],"discount":1}"#),
-        money("GBP", 4, 500_000_000));
+    assert_eq!(
+        total(r#"{"orderId":"1","products":[{"id":"a","price":1.5,"quantity":3},{"id":"b","price":1}],"discount":1}"#),
+        money("GBP", 4, 500_000_000)
+    );
     assert_eq!(total(r#"{"orderId":"1","value":0.1}"#), money("GBP", 0, 100_000_000));
     assert_eq!(refusal(&track("Order Completed", r#"{"order_id":"1"}"#)), Reason::AmountMissing);
 }
 
 #[test]
 fn lines_that_are_not_all_understood_stay_among_the_properties() {
-    let event = event(&track("Cart Viewed", r#"{"cart_id":"c","products":[{"product_id":"a","size":"XL"},{"name":"?"}]}"#));
+    let event =
+        event(&track("Cart Viewed", r#"{"cart_id":"c","products":[{"product_id":"a","size":"XL"},{"name":"?"}]}"#));
 
     let Some(Body::CartActivity(cart)) = event.body else { panic!("a cart") };
     assert_eq!(cart.products.len(), 1);
@@ -116,7 +121,10 @@ fn people_are_named_by_all_that_names_them() {
     );
 
     let found: Vec<_> = event.identifiers.iter().map(|one| (one.kind.as_str(), one.value.as_str())).collect();
-    assert_eq!(found, [("user_id", "42"), ("anonymous_id", "a-1"), ("email", "a@b.fr"), ("ios_idfa", "x"), ("phone", "+331")]);
+    assert_eq!(
+        found,
+        [("user_id", "42"), ("anonymous_id", "a-1"), ("email", "a@b.fr"), ("ios_idfa", "x"), ("phone", "+331")]
+    );
     let Some(Body::Identified(identified)) = event.body else { panic!("facts") };
     assert_eq!(text(&identified.traits_json), r#"{"plan":"gold"}"#);
     assert_eq!(text(&event.context.unwrap().extra_json), r#"{"traits":{"phone":"+331"},"groupId":"g"}"#);
@@ -188,7 +196,11 @@ fn consents_are_stated_by_context_and_by_event() {
 
 #[test]
 fn each_fault_has_its_reason() {
-    let deep = format!(r#"{{"type":"track","userId":"u","event":"x","properties":{{"a":{}{}}}}}"#, "[".repeat(10_000), "]".repeat(10_000));
+    let deep = format!(
+        r#"{{"type":"track","userId":"u","event":"x","properties":{{"a":{}{}}}}}"#,
+        "[".repeat(10_000),
+        "]".repeat(10_000)
+    );
     for (text, reason) in [
         ("7", Reason::Malformed),
         (deep.as_str(), Reason::TooDeep),
@@ -238,9 +250,33 @@ fn json() -> impl Strategy<Value = serde_json::Value> {
     let key = prop_oneof![
         "[a-z]{1,6}",
         prop::sample::select(vec![
-            "type", "event", "userId", "anonymousId", "messageId", "properties", "traits", "context", "products", "price",
-            "quantity", "currency", "order_id", "product_id", "total", "timestamp", "sentAt", "consent", "externalIds",
-            "categoryPreferences", "address", "email", "page", "library", "groupId", "previousId", "id",
+            "type",
+            "event",
+            "userId",
+            "anonymousId",
+            "messageId",
+            "properties",
+            "traits",
+            "context",
+            "products",
+            "price",
+            "quantity",
+            "currency",
+            "order_id",
+            "product_id",
+            "total",
+            "timestamp",
+            "sentAt",
+            "consent",
+            "externalIds",
+            "categoryPreferences",
+            "address",
+            "email",
+            "page",
+            "library",
+            "groupId",
+            "previousId",
+            "id",
         ])
         .prop_map(str::to_owned),
     ];

@@ -79,8 +79,7 @@ fn product(
 fn cart(action: cart_activity::Action, properties: &mut Members<'_>, amounts: &mut Amounts) -> Result<Body, Problem> {
     let cart_id = properties.take_text(&["cart_id", "cartId"]);
     let changes = matches!(action, cart_activity::Action::Added | cart_activity::Action::Removed);
-    let products =
-        if changes { vec![line::read(properties, amounts)?] } else { line::read_all(properties, amounts)? };
+    let products = if changes { vec![line::read(properties, amounts)?] } else { line::read_all(properties, amounts)? };
     Ok(Body::CartActivity(CartActivity { action: action.into(), cart_id, products }))
 }
 

@@ -1,0 +1,29 @@
+//! What every RPC of this service works with.
+
+use kit::{Clock, TenantId};
+use store::Db;
+
+use crate::directory::Directory;
+use crate::intake::{Intake, Source};
+use crate::metrics::IntakeMetrics;
+
+/// The parts that the RPCs share.
+pub(crate) struct App {
+    pub(crate) db: Db,
+    pub(crate) clock: Clock,
+    pub(crate) directory: Directory,
+    pub(crate) intake: Intake,
+    pub(crate) metrics: IntakeMetrics,
+}
+
+impl App {
+    /// Returns a source of the tenant. `NOT_FOUND` when it has none of this id.
+    pub(crate) async fn source(&self, tenant: &TenantId, source_id: &str) -> Result<Source, kit::Error> {
+        let found = self.directory.find(tenant, source_id).await?;
+        found.ok_or_else(source_not_found)
+    }
+}
+
+pub(crate) fn source_not_found() -> kit::Error {
+    kit::Error::not_found("SOURCE_NOT_FOUND", "the tenant has no such source")
+}

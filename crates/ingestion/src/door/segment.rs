@@ -1,0 +1,65 @@
+//! Reading the events of an HTTP request into items.
+
+use proto::ingestion::v1::CollectHttpRequest;
+use proto::ingestion::v1::dead_letter::Encoding;
+
+use super::{breathe, drawn_message_id};
+use crate::domain::finish::Arrival;
+use crate::domain::json::{Json, Members};
+use crate::domain::problem::Problem;
+use crate::domain::segment::{HttpArrival, Request, Shared, kept_payload, read};
+use crate::intake::{Arrived, DeadLetterIdSeed, Item, Source};
+
+/// Reads every event of a body.
+pub(super) async fn read_all(
+    source: &Source,
+    received_us: i64,
+    parts: &Request<'_>,
+    request: &CollectHttpRequest,
+) -> Vec<Item> {
+    let arrival = Arrival { source, received_us };
+    let from = HttpArrival::new(arrival, &request.client_ip, &request.user_agent, &request.origin);
+    let mut items = Vec::with_capacity(parts.events.len());
+    for (index, event) in parts.events.iter().enumerate() {
+        items.push(Item::new(read_one(*event, &parts.shared, from, source, drawn_message_id)));
+        breathe(index).await;
+    }
+    items
+}
+
+/// Reads one event, or keeps it with what is wrong.
+pub(super) fn read_one(
+    event: Json<'_>,
+    shared: &Shared<'_>,
+    from: HttpArrival<'_>,
+    source: &Source,
+    message_id: impl FnOnce() -> String,
+) -> Arrived {
+    match read(event, shared, from, message_id) {
+        Ok(ready) => Arrived::Ready(ready),
+        Err(problem) => refused(problem, event, shared, from, source),
+    }
+}
+
+fn refused(problem: Problem, event: Json<'_>, shared: &Shared<'_>, from: HttpArrival<'_>, source: &Source) -> Arrived {
+    let payload = kept_payload(event, shared, from.sender);
+    let members = event.members().unwrap_or_else(Members::none);
+    let message_id = members.get("messageId").and_then(Json::scalar).filter(|text| !text.is_empty());
+    let seed = match &message_id {
+        Some(message_id) => DeadLetterIdSeed::Message(message_id),
+        None => DeadLetterIdSeed::None,
+    };
+    let library = library(&members, shared);
+    Arrived::refused(problem, payload, Encoding::SegmentJson, library, (source, from.arrival.received_us), seed)
+}
+
+/// Returns the library as "name/version", as far as one can tell.
+fn library(members: &Members<'_>, shared: &Shared<'_>) -> String {
+    let own = members.get("context").and_then(Json::members);
+    let context = own.as_ref().or(shared.context.as_ref());
+    let library = context.and_then(|context| context.get("library")).and_then(Json::members);
+    let Some(mut library) = library else { return String::new() };
+    let name = library.take_text(&["name"]);
+    let version = library.take_text(&["version"]);
+    if version.is_empty() { name } else { format!("{name}/{version}") }
+}

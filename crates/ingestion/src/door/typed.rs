@@ -1,0 +1,101 @@
+//! The door for typed events.
+
+use bytes::Bytes;
+use kit::TenantId;
+use prost::Message;
+use proto::event::v1::Event;
+use proto::ingestion::v1::dead_letter::Encoding;
+use proto::ingestion::v1::{CollectRequest, CollectResponse};
+use store::Error;
+
+use super::{breathe, drawn_message_id};
+use crate::app::App;
+use crate::domain::finish::Arrival;
+use crate::domain::limits::{MAX_EVENTS, MAX_REQUEST_BYTES};
+use crate::domain::problem::Problem;
+use crate::domain::typed;
+use crate::intake::{Arrived, DeadLetterIdSeed, Item, Source, Submission};
+
+/// What to do when too much waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WhenBusy {
+    /// The caller is told to come again.
+    Refuse,
+    /// The caller waits: it is a stream, and sends nothing meanwhile.
+    Wait,
+}
+
+/// Takes a batch for a tenant.
+pub(crate) async fn collect(
+    app: &App,
+    tenant: &TenantId,
+    request: CollectRequest,
+    when_busy: WhenBusy,
+) -> Result<CollectResponse, kit::Error> {
+    check(&request)?;
+    let source = app.source(tenant, &request.source_id).await?;
+    let received_us = app.clock.now_us();
+    let items = read_all(&source, received_us, request.events).await?;
+    let submission = Submission { source, traceparent: kit::telemetry::traceparent(), items };
+    let outcome = match when_busy {
+        WhenBusy::Refuse => app.intake.submit(submission).await,
+        WhenBusy::Wait => app.intake.submit_patiently(submission).await,
+    };
+    let verdicts = outcome.map_err(|error| not_taken(app, error))?;
+    Ok(CollectResponse { verdicts })
+}
+
+fn check(request: &CollectRequest) -> Result<(), kit::Error> {
+    let mut violations = kit::Violations::new();
+    violations.check(!request.source_id.is_empty(), "source_id", "must be given");
+    let events = request.events.len();
+    violations.check((1..=MAX_EVENTS).contains(&events), "events", format!("must be 1 to {MAX_EVENTS}"));
+    violations.finish()
+}
+
+async fn read_all(source: &Source, received_us: i64, events: Vec<Event>) -> Result<Vec<Item>, kit::Error> {
+    let mut items = Vec::with_capacity(events.len());
+    let mut total_bytes = 0;
+    for (index, mut event) in events.into_iter().enumerate() {
+        let bytes = event.encoded_len();
+        total_bytes += bytes;
+        if total_bytes > MAX_REQUEST_BYTES {
+            let rule = format!("must be at most {MAX_REQUEST_BYTES} bytes together");
+            return Err(kit::Error::violations([("events", rule)]));
+        }
+        let arrival = Arrival { source, received_us };
+        let arrived = match typed::read(&mut event, bytes, arrival, drawn_message_id) {
+            Ok(ready) => Arrived::Ready(ready),
+            Err(problem) => refused(problem, event, source, received_us),
+        };
+        items.push(Item::new(arrived));
+        breathe(index).await;
+    }
+    Ok(items)
+}
+
+/// Keeps a typed event that cannot be taken.
+fn refused(problem: Problem, event: Event, source: &Source, received_us: i64) -> Arrived {
+    let payload = Bytes::from(event.encode_to_vec());
+    let library = event.provenance.map(|provenance| provenance.library).unwrap_or_default();
+    let seed = match event.message_id.as_str() {
+        "" => DeadLetterIdSeed::None,
+        message_id => DeadLetterIdSeed::Message(message_id),
+    };
+    Arrived::refused(problem, payload, Encoding::Event, library, (source, received_us), seed)
+}
+
+/// Says that nothing was taken, and whether to come again.
+pub(crate) fn not_taken(app: &App, error: Error) -> kit::Error {
+    match error {
+        Error::Overloaded => {
+            app.metrics.count_refusal("overloaded");
+            kit::Error::resource_exhausted("OVERLOADED", "too many events wait to be stored")
+                .retry_after(super::http::BUSY_RETRY_AFTER)
+        }
+        error => {
+            app.metrics.count_refusal("store_unavailable");
+            error.into()
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! The service as its callers see it, on both engines.
+
+mod collect;
+mod dead_letters;
+mod harness;
+mod http;
+mod sources;
+mod speed;
+mod stream;
+mod trouble;
