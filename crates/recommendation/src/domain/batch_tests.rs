@@ -108,11 +108,7 @@ fn a_changed_or_cancelled_order_changes_what_it_counted() {
 #[test]
 fn a_merge_moves_the_person_and_counts_nothing_again() {
     let before = [order("bob", 1, 10, false, &["a", "b"]), did("bob", 20, false, Act::View("a".into()))];
-    let merge = [
-        forget("bob"),
-        order("ann", 1, 10, true, &["a", "b"]),
-        did("ann", 20, true, Act::View("a".into())),
-    ];
+    let merge = [forget("bob"), order("ann", 1, 10, true, &["a", "b"]), did("ann", 20, true, Act::View("a".into()))];
 
     let mut state = State::folded(&before, 1);
     let items = state.items();

@@ -100,9 +100,10 @@ impl ItemBook {
             .filter(|ranked| ranked.popularity > 0.0)
             .collect();
         let best_first = |left: &Ranked, right: &Ranked| {
-            right.popularity.total_cmp(&left.popularity).then_with(|| {
-                self.item(left.number).product_id.cmp(&self.item(right.number).product_id)
-            })
+            right
+                .popularity
+                .total_cmp(&left.popularity)
+                .then_with(|| self.item(left.number).product_id.cmp(&self.item(right.number).product_id))
         };
         if ranked.len() > RANKED {
             ranked.select_nth_unstable_by(RANKED, best_first);

@@ -1,7 +1,7 @@
 //! The products that a tenant sells.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeSet, HashMap},
     ops::Bound,
     sync::Arc,
 };
@@ -56,7 +56,8 @@ impl Product {
 /// All products of a tenant, in memory: about 500 bytes each.
 #[derive(Debug, Default)]
 pub(crate) struct Catalogue {
-    products: BTreeMap<Arc<str>, Arc<Product>>,
+    products: HashMap<Arc<str>, Arc<Product>>,
+    ids: BTreeSet<Arc<str>>,
     by_category: BTreeSet<(Arc<str>, Arc<str>)>,
     /// The newest version that is in here.
     pub(crate) version: i64,
@@ -81,12 +82,13 @@ impl Catalogue {
             self.by_category.remove(&key(kept));
         }
         self.by_category.insert(key(&product));
+        self.ids.insert(product.product_id.clone());
         self.products.insert(product.product_id.clone(), product);
     }
 
     /// Returns all products, by id.
     pub(crate) fn by_id(&self) -> impl Iterator<Item = &Arc<Product>> {
-        self.products.values()
+        self.ids.iter().filter_map(|product_id| self.products.get(product_id))
     }
 
     /// Returns the products of `ancestor`, in normal form, and of the categories below it.

@@ -43,9 +43,9 @@ impl Glances {
 
     /// Adds a glance; false when it was there already or is too old to be kept.
     pub(crate) fn add(&mut self, time_us: i64, product_id: &str) -> bool {
-        let found = self.0.binary_search_by(|kept| {
-            time_us.cmp(&kept.time_us).then_with(|| kept.product_id.as_str().cmp(product_id))
-        });
+        let found = self
+            .0
+            .binary_search_by(|kept| time_us.cmp(&kept.time_us).then_with(|| kept.product_id.as_str().cmp(product_id)));
         let Err(position) = found else { return false };
         if position >= KEPT_GLANCES {
             return false;

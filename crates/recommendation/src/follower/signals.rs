@@ -4,9 +4,7 @@ use eventlog::LogRecord;
 use prost::Message;
 use prost_types::Timestamp;
 use proto::{
-    event::v1::{
-        CartActivity, Event, OrderActivity, cart_activity, event::Body, order_activity, product_activity,
-    },
+    event::v1::{CartActivity, Event, OrderActivity, cart_activity, event::Body, order_activity, product_activity},
     identity::v1::{ProfileEvent, ProfileRecord, profile_record},
     r#type::v1::LineItem,
 };

@@ -14,8 +14,7 @@ pub(super) async fn handle(
     violations.finish()?;
 
     let found = catalogue::find(&rpc.db, tenant, &request.product_id).await?;
-    let found = found.ok_or_else(|| {
-        Error::not_found("PRODUCT_NOT_FOUND", format!("there is no product {}", request.product_id))
-    })?;
+    let found = found
+        .ok_or_else(|| Error::not_found("PRODUCT_NOT_FOUND", format!("there is no product {}", request.product_id)))?;
     Ok(GetProductResponse { product: Some(product::render(&found)) })
 }

@@ -41,10 +41,7 @@ impl CatalogueService for Rpc {
         Ok(Response::new(upsert_products::handle(self, &caller.tenant, request.into_inner()).await?))
     }
 
-    async fn get_product(
-        &self,
-        request: Request<GetProductRequest>,
-    ) -> Result<Response<GetProductResponse>, Status> {
+    async fn get_product(&self, request: Request<GetProductRequest>) -> Result<Response<GetProductResponse>, Status> {
         let caller = caller(&request, scope::RECOMMEND_READ)?;
         Ok(Response::new(get_product::handle(self, &caller.tenant, request.into_inner()).await?))
     }

@@ -99,8 +99,5 @@ fn render_price(price: &Price) -> Money {
 }
 
 fn render_time(time_us: i64) -> Timestamp {
-    Timestamp {
-        seconds: time_us.div_euclid(1_000_000),
-        nanos: time_us.rem_euclid(1_000_000) as i32 * NANOS_PER_MICRO,
-    }
+    Timestamp { seconds: time_us.div_euclid(1_000_000), nanos: time_us.rem_euclid(1_000_000) as i32 * NANOS_PER_MICRO }
 }

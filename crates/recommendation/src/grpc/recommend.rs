@@ -64,10 +64,8 @@ fn parse(request: RecommendRequest, now_us: i64) -> Result<Question, Error> {
         product::check_id(&mut violations, format!("product_ids[{index}]"), product_id);
     }
     violations.check((0..=MAX_LIMIT).contains(&request.limit), "limit", "must be 0 to 100");
-    let include_categories =
-        parse_categories(&mut violations, "include_categories", &request.include_categories);
-    let exclude_categories =
-        parse_categories(&mut violations, "exclude_categories", &request.exclude_categories);
+    let include_categories = parse_categories(&mut violations, "include_categories", &request.include_categories);
+    let exclude_categories = parse_categories(&mut violations, "exclude_categories", &request.exclude_categories);
     let as_of_us = match request.as_of_time {
         Some(time) => parse_time(&mut violations, "as_of_time", time),
         None => now_us,

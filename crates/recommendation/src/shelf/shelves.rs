@@ -83,3 +83,40 @@ impl Kept {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{MIGRATIONS, domain::item::Item, store::items::Head};
+
+    fn fill(shelf: &Shelf) {
+        let item = Arc::new(Item::new("a".into()));
+        shelf.publish(Head { version: 1, baskets: 0 }, vec![(0, item)]);
+    }
+
+    #[tokio::test]
+    async fn the_shelf_unused_longest_makes_room_unless_it_is_held() {
+        let db = ::store::testing::sqlite(&[&MIGRATIONS]).await;
+        let shelves = Shelves::new(db.handle(), 2);
+        let tenant = |name: &str| TenantId::try_from(name).unwrap();
+        let held = shelves.of(&tenant("held"));
+        fill(&held);
+        fill(&shelves.of(&tenant("idle")));
+
+        shelves.of(&tenant("new"));
+
+        assert_eq!(shelves.of(&tenant("idle")).len(), 0, "it was dropped and is empty again");
+        assert!(Arc::ptr_eq(&held, &shelves.of(&tenant("held"))));
+    }
+
+    #[tokio::test]
+    async fn a_tenant_of_whom_nothing_is_stored_has_an_empty_shelf() {
+        for db in ::store::testing::databases(&[&MIGRATIONS]).await {
+            let shelves = Shelves::new(db.handle(), 2);
+
+            let shelf = shelves.fresh(&TenantId::try_from("nobody").unwrap()).await.unwrap();
+
+            assert_eq!(shelf.len(), 0);
+        }
+    }
+}

@@ -19,7 +19,8 @@ async fn for_person(replica: &Replica, profile_id: &str) -> RecommendResponse {
 
 fn reason_of<'r>(response: &'r RecommendResponse, product_id: &str) -> &'r str {
     let is_it = |id: &str| id == product_id;
-    let item = response.items.iter().find(|item| item.product.as_ref().is_some_and(|product| is_it(&product.product_id)));
+    let item =
+        response.items.iter().find(|item| item.product.as_ref().is_some_and(|product| is_it(&product.product_id)));
     &item.expect("the product is recommended").reason
 }
 
@@ -36,7 +37,8 @@ async fn events_are_in_the_answers_once_folded() {
         let replica = shop(&publisher, db.handle()).await;
         assert_eq!(on_page(&replica, "a").await.items[0].strategy(), Strategy::Popular);
 
-        let orders = (0..20).map(|number| did(&format!("person {number}"), number, ordered(&number.to_string(), &["a", "b"])));
+        let orders =
+            (0..20).map(|number| did(&format!("person {number}"), number, ordered(&number.to_string(), &["a", "b"])));
         publisher.publish(SHOP, orders.chain([did("eve", 5, ordered("last", &["a", "c"]))]).collect()).await;
         replica.caught_up(&publisher).await;
 
@@ -103,7 +105,8 @@ async fn an_erased_person_is_unknown_and_what_cannot_be_read_is_set_aside() {
         publisher.publish(SHOP, vec![did("ann", 10, ordered("1", &["a", "b"])), did("ann", 9, carted("c"))]).await;
         replica.caught_up(&publisher).await;
         assert_eq!(ids(&for_person(&replica, "ann").await), ["c", "d"]);
-        let junk = Record { key: "ann".into(), payload: Bytes::from_static(&[0xff]), event_time_us: 1, traceparent: None };
+        let junk =
+            Record { key: "ann".into(), payload: Bytes::from_static(&[0xff]), event_time_us: 1, traceparent: None };
         publisher.append(SHOP, vec![junk]).await;
         publisher.publish(SHOP, vec![erased("ann")]).await;
         replica.caught_up(&publisher).await;
@@ -122,21 +125,30 @@ async fn a_restarted_replica_and_one_that_only_serves_know_the_same() {
         let publisher = Publisher::start().await;
         let replica = shop(&publisher, db.handle()).await;
         let orders = |from: i64| {
-            let order = move |number: i64| did(&format!("p{number}"), number, ordered(&number.to_string(), &["a", "b", "c"]));
+            let order =
+                move |number: i64| did(&format!("p{number}"), number, ordered(&number.to_string(), &["a", "b", "c"]));
             (from..from + 500).map(order).collect::<Vec<_>>()
         };
         publisher.publish(SHOP, orders(0)).await;
         replica.caught_up(&publisher).await;
         replica.stop().await;
 
+        let serving = Replica::idle(db.handle(), &publisher).await;
+        let halfway = on_page(&serving, "a").await;
+        assert_eq!(reason_of(&halfway, "b"), "bought together with The a in 500 of 500 orders");
         let restarted = Replica::start(db.handle(), &publisher).await;
         publisher.publish(SHOP, orders(500)).await;
         restarted.caught_up(&publisher).await;
-        let serving = Replica::idle(db.handle(), &publisher).await;
 
         let answer = on_page(&restarted, "a").await;
         assert_eq!(reason_of(&answer, "b"), "bought together with The a in 1000 of 1000 orders");
-        assert_eq!(on_page(&serving, "a").await, answer);
+        let in_step = async {
+            while on_page(&serving, "a").await != answer {
+                tokio::task::yield_now().await;
+            }
+        };
+        let patience = std::time::Duration::from_secs(10);
+        tokio::time::timeout(patience, in_step).await.expect("what is committed is seen");
         restarted.stop().await;
     }
 }

@@ -42,15 +42,12 @@ async fn rules_hold_and_their_effects_are_counted() {
         let replica = shop(&publisher, db.handle()).await;
         let for_cec = || RecommendRequest { profile_id: "cec".into(), ..Default::default() };
 
-        let page = replica
-            .recommend(RecommendRequest { product_ids: vec!["candle".into()], ..Default::default() })
-            .await;
-        let kitchen = replica
-            .recommend(RecommendRequest { include_categories: vec!["Kitchen/".into()], ..for_cec() })
-            .await;
-        let not_kitchen = replica
-            .recommend(RecommendRequest { exclude_categories: vec!["Kitchen".into()], ..for_cec() })
-            .await;
+        let page =
+            replica.recommend(RecommendRequest { product_ids: vec!["candle".into()], ..Default::default() }).await;
+        let kitchen =
+            replica.recommend(RecommendRequest { include_categories: vec!["Kitchen/".into()], ..for_cec() }).await;
+        let not_kitchen =
+            replica.recommend(RecommendRequest { exclude_categories: vec!["Kitchen".into()], ..for_cec() }).await;
         let one = replica.recommend(RecommendRequest { limit: 1, ..for_cec() }).await;
 
         assert_eq!(ids(&page), ["holder", "mug"]);
@@ -96,7 +93,8 @@ async fn an_empty_shop_answers_and_a_new_product_comes_at_once() {
 
         let nothing = replica.recommend(RecommendRequest::default()).await;
         replica.upsert(vec![product("a", ""), product("b", "")]).await;
-        let fallback = replica.recommend(RecommendRequest { profile_id: "stranger".into(), ..Default::default() }).await;
+        let fallback =
+            replica.recommend(RecommendRequest { profile_id: "stranger".into(), ..Default::default() }).await;
         replica.upsert(vec![Product { stock: Some(0), ..product("a", "") }]).await;
         let sold_out = replica.recommend(RecommendRequest::default()).await;
 
@@ -128,9 +126,6 @@ async fn a_bad_question_names_every_field() {
         let details = refused.get_error_details();
         let fields: Vec<&str> =
             details.bad_request().unwrap().field_violations.iter().map(|violation| violation.field.as_str()).collect();
-        assert_eq!(
-            fields,
-            ["product_ids[1]", "limit", "include_categories[0]", "exclude_categories", "as_of_time"]
-        );
+        assert_eq!(fields, ["product_ids[1]", "limit", "include_categories[0]", "exclude_categories", "as_of_time"]);
     }
 }

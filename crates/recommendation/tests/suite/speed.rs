@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use proto::recommendation::v1::RecommendRequest;
+use proto::{identity::v1::ProfileRecord, recommendation::v1::RecommendRequest};
 
 use crate::harness::{Publisher, Replica, SHOP, carted, databases, did, ordered, product, viewed};
 
@@ -30,27 +30,35 @@ impl Dice {
     }
 }
 
+/// A year of sessions: a person looks at products for some minutes, and may put some into the basket, and order.
+fn year(dice: &mut Dice) -> Vec<ProfileRecord> {
+    let mut records = Vec::new();
+    while records.len() < EVENTS as usize {
+        let person = format!("0190-0000-0000-0000-{:012}", dice.below(PEOPLE));
+        let minutes_ago = 525_600 - records.len() as i64 * 525_600 / EVENTS as i64;
+        for step in 0..(2 + dice.below(9) as i64) {
+            let body = match dice.below(10) {
+                0 => {
+                    let products: Vec<String> = (0..1 + dice.below(5)).map(|_| dice.product()).collect();
+                    let products: Vec<&str> = products.iter().map(String::as_str).collect();
+                    ordered(&records.len().to_string(), &products)
+                }
+                1 | 2 => carted(&dice.product()),
+                _ => viewed(&dice.product()),
+            };
+            records.push(did(&person, minutes_ago - step, body));
+        }
+    }
+    records
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "measures; run it alone and with --release"]
 async fn speed() {
     for db in databases().await {
         let publisher = Publisher::start().await;
         let mut dice = Dice(7);
-        let mut records = Vec::new();
-        for number in 0..EVENTS {
-            let person = format!("0190-0000-0000-0000-{:012}", dice.below(PEOPLE));
-            let body = match dice.below(10) {
-                0 => {
-                    let products: Vec<String> = (0..1 + dice.below(5)).map(|_| dice.product()).collect();
-                    let products: Vec<&str> = products.iter().map(String::as_str).collect();
-                    ordered(&number.to_string(), &products)
-                }
-                1 | 2 => carted(&dice.product()),
-                _ => viewed(&dice.product()),
-            };
-            // A year of them, in sessions of a few minutes.
-            records.push(did(&person, (EVENTS - number) as i64 * 525_600 / EVENTS as i64, body));
-        }
+        let records = year(&mut dice);
         for batch in records.chunks(10_000) {
             publisher.publish(SHOP, batch.to_vec()).await;
         }

@@ -38,7 +38,8 @@ pub(super) fn rank(candidates: &mut [Blended]) {
         }
     }
     let spoke = |strategy: &Strategy| best[*strategy as usize] > 0.0;
-    let total_weight: f64 = STRATEGIES.iter().filter(|strategy| spoke(strategy)).map(|&strategy| WEIGHTS[strategy as usize]).sum();
+    let total_weight: f64 =
+        STRATEGIES.iter().filter(|strategy| spoke(strategy)).map(|&strategy| WEIGHTS[strategy as usize]).sum();
 
     for candidate in candidates.iter_mut() {
         let mut strongest = 0.0;

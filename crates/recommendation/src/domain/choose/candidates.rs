@@ -1,6 +1,10 @@
 //! Products that may be shown, with what each strategy says for them.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    hash::{BuildHasherDefault, Hasher},
+    sync::Arc,
+};
 
 use super::{
     Scores, Strategy,
@@ -14,11 +18,34 @@ use crate::domain::{
     profile::Bought,
 };
 
+/// Values by number of the item. The numbers are ours, so nobody can choose them to collide.
+type ByNumber<V> = HashMap<u32, V, BuildHasherDefault<NumberHasher>>;
+
+/// Spreads dense numbers over all bits by one multiplication: a request looks up tens of thousands of them.
+#[derive(Debug, Default)]
+struct NumberHasher(u64);
+
+impl Hasher for NumberHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u32(u32::from(*byte));
+        }
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        self.0 = (self.0 ^ u64::from(number)).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 /// Candidates by number of the item.
 #[derive(Debug, Default)]
 pub(super) struct Pool {
-    scores: HashMap<u32, Scores>,
-    popularity: HashMap<u32, f64>,
+    scores: ByNumber<Scores>,
+    popularity: ByNumber<f64>,
     as_of: i32,
 }
 
@@ -71,9 +98,8 @@ impl Pool {
             })
             .filter(|&(popularity, ..)| popularity > 0.0)
             .collect();
-        popular.sort_by(|left, right| {
-            right.0.total_cmp(&left.0).then_with(|| left.1.product_id.cmp(&right.1.product_id))
-        });
+        popular
+            .sort_by(|left, right| right.0.total_cmp(&left.0).then_with(|| left.1.product_id.cmp(&right.1.product_id)));
         for (popularity, _, number) in popular.into_iter().take(RANKED) {
             self.scores.entry(number).or_default();
             self.popularity.insert(number, popularity);
@@ -92,8 +118,7 @@ impl Pool {
             let Some(product) = product.cloned() else { continue };
             let mut scores = *scores;
             let popularity = self.popularity.get(&number).copied();
-            scores[Strategy::Popular as usize] =
-                popularity.unwrap_or_else(|| book.popularity(number, self.as_of));
+            scores[Strategy::Popular as usize] = popularity.unwrap_or_else(|| book.popularity(number, self.as_of));
             allowed.push(Blended::new(number, product, scores));
         }
         allowed

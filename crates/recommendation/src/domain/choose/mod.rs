@@ -148,9 +148,7 @@ fn fill(
             break;
         }
     }
-    found.sort_by(|left, right| {
-        right.0.total_cmp(&left.0).then_with(|| left.1.product_id.cmp(&right.1.product_id))
-    });
+    found.sort_by(|left, right| right.0.total_cmp(&left.0).then_with(|| left.1.product_id.cmp(&right.1.product_id)));
     picks.extend(found.into_iter().take(missing).map(|(_, product)| Pick {
         product: product.clone(),
         score: 0.0,

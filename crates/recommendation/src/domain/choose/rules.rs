@@ -78,11 +78,7 @@ impl<'a> Rules<'a> {
             Rule::NotBought => !self.ask.allow_bought,
             Rule::InCatalogue | Rule::InStock => true,
         };
-        RULES
-            .into_iter()
-            .filter(|&rule| applies(rule))
-            .map(|rule| (rule, self.removed[rule as usize]))
-            .collect()
+        RULES.into_iter().filter(|&rule| applies(rule)).map(|rule| (rule, self.removed[rule as usize])).collect()
     }
 
     fn broken(&self, product_id: &str, product: Option<&Arc<Product>>) -> Option<Rule> {

@@ -172,7 +172,8 @@ impl Personal<'_> {
         newest_first.sort_by(|left, right| {
             right.last_us.cmp(&left.last_us).then_with(|| left.product_id.cmp(right.product_id))
         });
-        let known = newest_first.into_iter().filter_map(|bought| Some((self.book.number_of(bought.product_id)?, bought)));
+        let known =
+            newest_first.into_iter().filter_map(|bought| Some((self.book.number_of(bought.product_id)?, bought)));
         for (number, bought) in known.filter(|&(number, _)| used.insert(number)).take(MAX_PERSONAL_SEEDS) {
             let weight = fade(self.as_of_us, bought.last_us, ORDER_HALF_LIFE);
             seeds.push(personal(number, Relation::Bought, Origin::Bought, bought.last_us, weight));
@@ -181,15 +182,7 @@ impl Personal<'_> {
 }
 
 fn personal(number: u32, relation: Relation, origin: Origin, time_us: i64, weight: f64) -> Seed {
-    Seed {
-        number,
-        relation,
-        origin,
-        strategy: Strategy::Personal,
-        time_us,
-        weight,
-        formula: Formula::ShrunkCosine,
-    }
+    Seed { number, relation, origin, strategy: Strategy::Personal, time_us, weight, formula: Formula::ShrunkCosine }
 }
 
 /// Returns the share that is left of something said at `time_us`; the future has not faded.
