@@ -45,7 +45,7 @@ pub struct FollowerConfig {
 
 impl Default for FollowerConfig {
     fn default() -> Self {
-        Self { batch: 4_000, cached_components: 100_000 }
+        Self { batch: 4_000, cached_components: 50_000 }
     }
 }
 

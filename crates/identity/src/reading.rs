@@ -196,7 +196,9 @@ mod tests {
     fn own_traits_are_told_as_text_and_contacts_are_not() {
         let facts = Identified {
             first_name: "Zoé".into(),
-            traits_json: br#"{"firstName":"other","shoeSize":42,"vip":true,"email":"a@b.fr","tags":["a"],"none":null}"#[..].into(),
+            traits_json: br#"{"firstName":"other","shoeSize":42,"vip":true,"email":"a@b.fr","tags":["a"],"none":null}"#
+                [..]
+                .into(),
             ..Identified::default()
         };
         let event = Event { body: Some(Body::Identified(facts)), ..Event::default() };

@@ -1,8 +1,8 @@
 //! Writing what the domain knows as the contract's messages.
 
+use prost_types::Timestamp;
 use proto::identity::v1::{Evidence, Profile, Trait, evidence};
 use proto::r#type::v1::{Consent, ConsentState, Identifier};
-use prost_types::Timestamp;
 
 use crate::domain::{
     component::{Component, Edge, Sighted},
@@ -105,8 +105,5 @@ fn identifier(kind: &str, value: &str) -> Identifier {
 
 /// Returns a time on the wire from microseconds since the Unix epoch.
 pub(crate) fn timestamp(time_us: i64) -> Timestamp {
-    Timestamp {
-        seconds: time_us.div_euclid(1_000_000),
-        nanos: (time_us.rem_euclid(1_000_000) * 1_000) as i32,
-    }
+    Timestamp { seconds: time_us.div_euclid(1_000_000), nanos: (time_us.rem_euclid(1_000_000) * 1_000) as i32 }
 }

@@ -18,7 +18,8 @@ use store::{Cache, Db, OpenOptions};
 use tonic::service::Routes;
 
 use crate::{
-    Config, FOLLOWED_LOG, FOLLOWER, MIGRATIONS, PUBLISHED_LOG, follower::Registries, grpc::IdentityRpc, registry::Shared,
+    Config, FOLLOWED_LOG, FOLLOWER, MIGRATIONS, PUBLISHED_LOG, follower::Registries, grpc::IdentityRpc,
+    registry::Shared,
 };
 
 /// What identity needs from whoever runs it.

@@ -98,13 +98,7 @@ pub(crate) fn canon(nodes: &[Node], edges: &[Edge], rules: &Rules, separations: 
     let kinds = Kinds::of(nodes, rules);
     let broken = broken_parts(&part_of, part_count, &kinds, &separated);
     if !broken.contains(&true) {
-        return Canon {
-            clusters: part_of.clone(),
-            parts: part_of,
-            cluster_count: part_count,
-            part_count,
-            refusals,
-        };
+        return Canon { clusters: part_of.clone(), parts: part_of, cluster_count: part_count, part_count, refusals };
     }
 
     let mut order: Vec<usize> = (0..edges.len()).filter(|index| refusals[*index].is_none()).collect();

@@ -52,14 +52,14 @@ pub(crate) fn explain(first: &Ident, second: &Ident, homes: [Option<&Component>;
             let verdicts = verdicts(one, policy);
             explanation.path = shortest_path(one, &verdicts, first, second, policy);
         }
-        explanation.refused = refused(one, first, policy);
-        if !explanation.linked {
-            let more = refused(other, second, policy);
-            let known: Vec<Finding> = more.into_iter().filter(|finding| !explanation.refused.contains(finding)).collect();
-            explanation.refused.extend(known);
-        }
-        explanation.refused.truncate(MOST_REFUSED);
     }
+    for (ident, home) in [(first, homes[0]), (second, homes[1])] {
+        let findings = home.map(|home| refused(home, ident, policy)).unwrap_or_default();
+        let news: Vec<Finding> =
+            findings.into_iter().filter(|finding| !explanation.refused.contains(finding)).collect();
+        explanation.refused.extend(news);
+    }
+    explanation.refused.truncate(MOST_REFUSED);
     explanation.summary = summary(first, second, homes, &explanation, policy);
     explanation
 }
@@ -130,15 +130,20 @@ fn refused(component: &Component, ident: &Ident, policy: &Policy) -> Vec<Finding
         .iter()
         .zip(&canon.refusals)
         .filter(|(edge, _)| concerns(edge.a) || concerns(edge.b))
-        .filter_map(|(edge, refusal)| {
-            Some(finding(component, edge, edge.a, edge.b, Some(refusal.as_ref()?), policy))
-        })
+        .filter_map(|(edge, refusal)| Some(finding(component, edge, edge.a, edge.b, Some(refusal.as_ref()?), policy)))
         .collect();
     findings.sort_by_key(|finding| (finding.edge.first.time_us, finding.edge.first.event_id));
     findings
 }
 
-fn finding(component: &Component, edge: &Edge, from: u32, to: u32, refusal: Option<&Refusal>, policy: &Policy) -> Finding {
+fn finding(
+    component: &Component,
+    edge: &Edge,
+    from: u32,
+    to: u32,
+    refusal: Option<&Refusal>,
+    policy: &Policy,
+) -> Finding {
     let ends = [&component.nodes[from as usize], &component.nodes[to as usize]];
     let (verdict, rule) = match refusal {
         None if edge.declared => (Verdict::Accepted, "declared to be the same person".to_owned()),
@@ -182,7 +187,13 @@ fn shared_rule(kind: &str, policy: &Policy) -> String {
     format!("a {kind} seen with more than {most} different accounts, cards, addresses or numbers is shared")
 }
 
-fn summary(first: &Ident, second: &Ident, homes: [Option<&Component>; 2], explanation: &Explanation, policy: &Policy) -> String {
+fn summary(
+    first: &Ident,
+    second: &Ident,
+    homes: [Option<&Component>; 2],
+    explanation: &Explanation,
+    policy: &Policy,
+) -> String {
     let pair = format!("{} {} and {} {}", first.kind, first.value, second.kind, second.value);
     if first.key == second.key {
         return format!("{pair} are the same identifier.");

@@ -31,14 +31,47 @@ pub(crate) enum Reading {
 
 /// Values that programs and people write when they have nothing to write.
 const NOBODY: [&str; 27] = [
-    "", "undefined", "null", "none", "nan", "nil", "n/a", "na", "[object object]", "object", "-1", "0", "-", "--", "anonymous",
-    "unknown", "invalid", "test", "guest", "true", "false", "(not set)", "not set", "empty", "default", "user", "xxx",
+    "",
+    "undefined",
+    "null",
+    "none",
+    "nan",
+    "nil",
+    "n/a",
+    "na",
+    "[object object]",
+    "object",
+    "-1",
+    "0",
+    "-",
+    "--",
+    "anonymous",
+    "unknown",
+    "invalid",
+    "test",
+    "guest",
+    "true",
+    "false",
+    "(not set)",
+    "not set",
+    "empty",
+    "default",
+    "user",
+    "xxx",
 ];
 
 /// E-mail addresses that are nobody's.
 const NOBODYS_EMAILS: [&str; 10] = [
-    "test@test.com", "test@test.fr", "test@example.com", "a@a.com", "a@a.fr", "none@none.com", "no@email.com", "noemail@noemail.com",
-    "xxx@xxx.com", "email@email.com",
+    "test@test.com",
+    "test@test.fr",
+    "test@example.com",
+    "a@a.com",
+    "a@a.fr",
+    "none@none.com",
+    "no@email.com",
+    "noemail@noemail.com",
+    "xxx@xxx.com",
+    "email@email.com",
 ];
 
 /// Domains whose owner ignores dots and everything from a plus sign in the part before the @.
@@ -101,7 +134,8 @@ fn email(value: &str, rules: &Rules) -> Result<String, &'static str> {
     if !GMAIL.contains(&domain) {
         return Ok(format!("{local}@{domain}"));
     }
-    let account: String = local.split('+').next().unwrap_or_default().chars().filter(|character| *character != '.').collect();
+    let account: String =
+        local.split('+').next().unwrap_or_default().chars().filter(|character| *character != '.').collect();
     if account.is_empty() { Err(NOT_AN_ADDRESS) } else { Ok(format!("{account}@gmail.com")) }
 }
 
@@ -149,14 +183,27 @@ mod tests {
 
     #[test]
     fn the_original_is_kept_to_write_to() {
-        let Reading::Useful(ident) = read("email", "Jean.Dupont@gmail.com", &Rules::default()) else { panic!("refused") };
+        let Reading::Useful(ident) = read("email", "Jean.Dupont@gmail.com", &Rules::default()) else {
+            panic!("refused")
+        };
 
         assert_eq!(ident.original.as_deref(), Some("Jean.Dupont@gmail.com"));
     }
 
     #[test]
     fn values_of_nobody_identify_nobody() {
-        for value in ["undefined", "NULL", "NaN", "[object Object]", "-1", "0", " ", "000000", "00000000-0000-0000-0000-000000000000", "9999999"] {
+        for value in [
+            "undefined",
+            "NULL",
+            "NaN",
+            "[object Object]",
+            "-1",
+            "0",
+            " ",
+            "000000",
+            "00000000-0000-0000-0000-000000000000",
+            "9999999",
+        ] {
             assert_eq!(useful("user_id", value), None, "{value}");
         }
         for value in ["test@test.com", "no-at-sign", "@shop.fr", "a b@c.fr", "x@localhost"] {

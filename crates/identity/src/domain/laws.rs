@@ -54,8 +54,7 @@ impl Shop {
                 self.timelines.entry(merge.survivor).or_default().extend(moved);
             }
         }
-        let old: Vec<Vec<Sighting>> =
-            spread.iter().map(|id| self.timelines.remove(id).unwrap_or_default()).collect();
+        let old: Vec<Vec<Sighting>> = spread.iter().map(|id| self.timelines.remove(id).unwrap_or_default()).collect();
         for (spread, events) in settlement.spreads.iter().zip(old) {
             let minted = &mut self.minted;
             let mut mint = || next_id(minted);
@@ -83,8 +82,10 @@ impl Shop {
         for component in self.graph.components().values() {
             for (cluster, person) in component.people.iter().enumerate() {
                 let idents = component.members(cluster).map(|node| format!("{}:{}", node.kind, node.value)).collect();
-                let traits = person.traits.iter().map(|known| (known.name.to_string(), known.value.to_string())).collect();
-                let consents = person.consents.iter().map(|answer| (answer.purpose.to_string(), answer.granted)).collect();
+                let traits =
+                    person.traits.iter().map(|known| (known.name.to_string(), known.value.to_string())).collect();
+                let consents =
+                    person.consents.iter().map(|answer| (answer.purpose.to_string(), answer.granted)).collect();
                 let events: BTreeSet<Uuid> = person
                     .id
                     .and_then(|id| self.timelines.get(&id))
@@ -185,7 +186,8 @@ fn reference(events: &[Sighting], policy: &Policy) -> BTreeMap<Uuid, BTreeSet<St
         policy.is_blocked(*key) || by_kind.values().any(|count| *count > rules.kind(&own.kind).shared_above)
     };
     let cut: BTreeSet<u128> = idents.keys().copied().filter(|key| is_cut(key)).collect();
-    let mut order: Vec<_> = pairs.iter().filter(|((one, other), _)| !cut.contains(one) && !cut.contains(other)).collect();
+    let mut order: Vec<_> =
+        pairs.iter().filter(|((one, other), _)| !cut.contains(one) && !cut.contains(other)).collect();
     order.sort_by_key(|((one, other), (time, declared))| {
         let strength = [one, other].map(|key| rules.kind(&idents[key].kind).strength);
         (!declared, u8::MAX - strength[0].min(strength[1]), u8::MAX - strength[0].max(strength[1]), *time, *one, *other)
@@ -255,23 +257,30 @@ prop_compose! {
 
 fn any_events() -> impl Strategy<Value = Vec<Sighting>> {
     prop::collection::vec(any_event(), 1..40).prop_map(|events| {
-        let number = |(index, (useful, time, alias, city, consent)): (usize, (Vec<Ident>, i64, bool, u8, Option<bool>))| Sighting {
-            sighted: Sighted { time_us: time, event_id: Uuid::from_u128(index as u128), source: Arc::from("site") },
-            declared: useful.first().map(|ident| ident.key).filter(|_| alias),
-            useful,
-            worthless: Vec::new(),
-            told: vec![Told { name: "city".into(), value: format!("city {city}").into(), said: city == 0 }],
-            answers: consent
-                .map(|granted| Answer {
-                    purpose: "marketing".into(),
-                    channel: "".into(),
-                    granted,
-                    decided_us: time,
-                    proof: "".into(),
-                })
-                .into_iter()
-                .collect(),
-        };
+        let number =
+            |(index, (useful, time, alias, city, consent)): (usize, (Vec<Ident>, i64, bool, u8, Option<bool>))| {
+                Sighting {
+                    sighted: Sighted {
+                        time_us: time,
+                        event_id: Uuid::from_u128(index as u128),
+                        source: Arc::from("site"),
+                    },
+                    declared: useful.first().map(|ident| ident.key).filter(|_| alias),
+                    useful,
+                    worthless: Vec::new(),
+                    told: vec![Told { name: "city".into(), value: format!("city {city}").into(), said: city == 0 }],
+                    answers: consent
+                        .map(|granted| Answer {
+                            purpose: "marketing".into(),
+                            channel: "".into(),
+                            granted,
+                            decided_us: time,
+                            proof: "".into(),
+                        })
+                        .into_iter()
+                        .collect(),
+                }
+            };
         events.into_iter().enumerate().map(number).collect()
     })
 }

@@ -3,8 +3,6 @@
 //! Everything here is the largest of what was told under a total order, so that neither the order of arrival nor a
 //! repetition matters, and two people's states merge into the state that one person would have had.
 
-use std::sync::Arc;
-
 use uuid::Uuid;
 
 use super::{component::Sighted, timeline::Timeline};
@@ -136,7 +134,8 @@ impl Person {
             Ok(index) => {
                 let known = &mut self.consents[index];
                 // The newest counts; of two at the same instant the refusal.
-                let newer = (answer.decided_us, !answer.granted, &answer.proof) > (known.decided_us, !known.granted, &known.proof);
+                let newer = (answer.decided_us, !answer.granted, &answer.proof)
+                    > (known.decided_us, !known.granted, &known.proof);
                 if newer {
                     *known = answer.clone();
                 }
@@ -145,6 +144,3 @@ impl Person {
         }
     }
 }
-
-/// Names the source of an event; shared, as thousands of facts name the same few.
-pub(crate) type SourceName = Arc<str>;

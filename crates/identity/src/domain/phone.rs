@@ -95,7 +95,14 @@ mod tests {
 
     #[test]
     fn the_ways_to_write_one_number_are_one() {
-        for written in ["06 98 76 54 31", "+33698765431", "0033 6 98 76 54 31", "+33 (0)6.98.76.54.31", "+33 06 98765431", "33698765431"] {
+        for written in [
+            "06 98 76 54 31",
+            "+33698765431",
+            "0033 6 98 76 54 31",
+            "+33 (0)6.98.76.54.31",
+            "+33 06 98765431",
+            "33698765431",
+        ] {
             assert_eq!(normalise(written, "FR").unwrap(), "+33698765431", "{written}");
         }
         assert_eq!(normalise("0475 12 34 66", "BE").unwrap(), "+32475123466");
@@ -105,7 +112,9 @@ mod tests {
 
     #[test]
     fn numbers_that_are_nobodys_are_refused() {
-        for bad in ["0600000000", "0000000000", "06 12 34 56 78", "0123456789", "1111111111", "12", "call me", "", "+33"] {
+        for bad in
+            ["0600000000", "0000000000", "06 12 34 56 78", "0123456789", "1111111111", "12", "call me", "", "+33"]
+        {
             assert!(normalise(bad, "FR").is_err(), "{bad}");
         }
     }

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use super::{
     canon::Separations,
-    identifier::{Ident, Key, Reading, read},
+    identifier::{Key, Reading, read},
     rules::Rules,
 };
 
@@ -28,14 +28,6 @@ impl Policy {
         match read(kind, value, &self.rules) {
             Reading::Worthless(ident, _) if self.overrides.get(&ident.key) == Some(&false) => Reading::Useful(ident),
             reading => reading,
-        }
-    }
-
-    /// Reads an identifier that is to be looked up, whatever it is worth.
-    pub(crate) fn look_up(&self, kind: &str, value: &str) -> Option<Ident> {
-        match read(kind, value, &self.rules) {
-            Reading::Useful(ident) | Reading::Worthless(ident, _) => Some(ident),
-            Reading::Aside => None,
         }
     }
 }

@@ -19,7 +19,13 @@ pub(crate) enum Reseated {
 
 impl Graph {
     /// Gives the events of a spread profile to those whose they now are. Identifiers of the events must be in memory.
-    pub(crate) fn reseat(&mut self, spread: &Spread, events: &[Sighting], policy: &Policy, mint: &mut dyn FnMut() -> Uuid) -> Reseated {
+    pub(crate) fn reseat(
+        &mut self,
+        spread: &Spread,
+        events: &[Sighting],
+        policy: &Policy,
+        mint: &mut dyn FnMut() -> Uuid,
+    ) -> Reseated {
         let own_seat = self.seat_of(spread.anchor).expect("an anchor is in memory");
         let seats: Vec<Seat> =
             events.iter().map(|event| self.route(&event.useful, &policy.rules).unwrap_or(own_seat)).collect();

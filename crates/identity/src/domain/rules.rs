@@ -80,7 +80,8 @@ impl Rules {
 
     /// Returns the fewest neighbours that could make any identifier shared: below it nothing needs counting.
     pub(crate) fn least_sharing(&self) -> usize {
-        let least = self.kinds.values().chain([&self.other]).filter(|rule| rule.joins).map(|rule| rule.shared_above).min();
+        let least =
+            self.kinds.values().chain([&self.other]).filter(|rule| rule.joins).map(|rule| rule.shared_above).min();
         least.unwrap_or(self.crowded_above).min(self.crowded_above) as usize
     }
 
@@ -94,7 +95,8 @@ impl Rules {
             }
         }
         if super::phone::calling_code(&self.default_country).is_none() {
-            problems.push(("rules.default_country".to_owned(), "must be a country whose calling code is known".to_owned()));
+            problems
+                .push(("rules.default_country".to_owned(), "must be a country whose calling code is known".to_owned()));
         }
         problems
     }

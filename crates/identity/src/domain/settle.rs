@@ -137,10 +137,15 @@ fn fresh_cuts(component: &Component, policy: &Policy) -> Vec<(u32, Cut)> {
     if !may_be_shared && policy.overrides.is_empty() {
         return Vec::new();
     }
+    let mut degrees = vec![0_usize; component.nodes.len()];
+    for edge in &component.edges {
+        degrees[edge.a as usize] += 1;
+        degrees[edge.b as usize] += 1;
+    }
     let inside = component.nodes.iter().enumerate().filter(|(_, node)| node.place == Place::Inside);
     inside
         .map(|(index, node)| {
-            let shared = may_be_shared && is_shared(component, index as u32, policy);
+            let shared = degrees[index] > rules.least_sharing() && is_shared(component, index as u32, policy);
             (index as u32, Cut { shared, blocked: policy.is_blocked(node.key) })
         })
         .filter(|(_, cut)| cut.any())
@@ -275,12 +280,18 @@ fn fate(component: &Component, cluster: usize, seating: &Seating<'_>) -> Option<
 
 fn deciding_link(component: &Component, survivor: u32, absorbed: u32, labels: &[u32]) -> Option<Link> {
     let cluster = |index: u32| component.nodes[index as usize].cluster;
-    let joins = |edge: &&Edge| labels[edge.a as usize] == labels[edge.b as usize] && labels[edge.a as usize] != NO_CLUSTER;
+    let joins =
+        |edge: &&Edge| labels[edge.a as usize] == labels[edge.b as usize] && labels[edge.a as usize] != NO_CLUSTER;
     let between = |edge: &&Edge| {
         let ends = (cluster(edge.a), cluster(edge.b));
         ends == (survivor, absorbed) || ends == (absorbed, survivor)
     };
-    let edge = component.edges.iter().filter(joins).filter(between).min_by_key(|edge| (edge.first.time_us, edge.first.event_id))?;
+    let edge = component
+        .edges
+        .iter()
+        .filter(joins)
+        .filter(between)
+        .min_by_key(|edge| (edge.first.time_us, edge.first.event_id))?;
     let end = |index: u32| {
         let node = &component.nodes[index as usize];
         (node.kind.clone(), node.value.clone())

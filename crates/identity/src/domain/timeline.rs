@@ -57,7 +57,10 @@ mod tests {
         let first = timeline.take_full();
         let again = timeline.take_full();
 
-        assert_eq!(first.iter().map(|(number, chunk)| (*number, chunk.len())).collect::<Vec<_>>(), [(0, CHUNK), (1, CHUNK)]);
+        assert_eq!(
+            first.iter().map(|(number, chunk)| (*number, chunk.len())).collect::<Vec<_>>(),
+            [(0, CHUNK), (1, CHUNK)]
+        );
         assert!(again.is_empty());
         assert_eq!((timeline.head.len(), timeline.stored_chunks), (3, 2));
     }

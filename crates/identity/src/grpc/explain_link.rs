@@ -1,11 +1,17 @@
-use kit::{Violations, auth::{caller, scope}};
+use kit::{
+    Violations,
+    auth::{caller, scope},
+};
 use proto::identity::v1::{ExplainLinkRequest, ExplainLinkResponse};
 use tonic::Request;
 
 use super::parse;
 use crate::{domain::explain::explain, registry::Shared, render};
 
-pub(super) async fn handle(shared: &Shared, request: Request<ExplainLinkRequest>) -> Result<ExplainLinkResponse, kit::Error> {
+pub(super) async fn handle(
+    shared: &Shared,
+    request: Request<ExplainLinkRequest>,
+) -> Result<ExplainLinkResponse, kit::Error> {
     let caller = caller(&request, scope::PROFILES_READ)?;
     let request = request.into_inner();
     let mut violations = Violations::new();

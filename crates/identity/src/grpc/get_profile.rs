@@ -1,11 +1,17 @@
-use kit::{Violations, auth::{caller, scope}};
+use kit::{
+    Violations,
+    auth::{caller, scope},
+};
 use proto::identity::v1::{GetProfileRequest, GetProfileResponse, get_profile_request::Key};
 use tonic::Request;
 
 use super::{parse, profile_not_found};
 use crate::{registry::Shared, render};
 
-pub(super) async fn handle(shared: &Shared, request: Request<GetProfileRequest>) -> Result<GetProfileResponse, kit::Error> {
+pub(super) async fn handle(
+    shared: &Shared,
+    request: Request<GetProfileRequest>,
+) -> Result<GetProfileResponse, kit::Error> {
     let caller = caller(&request, scope::PROFILES_READ)?;
     let mut violations = Violations::new();
     let found = match &request.get_ref().key {

@@ -1,12 +1,18 @@
-use kit::{Violations, auth::{caller, scope}};
-use proto::identity::v1::{ListChangesRequest, ListChangesResponse, ProfileChange};
+use kit::{
+    Violations,
+    auth::{caller, scope},
+};
 use prost::Message;
+use proto::identity::v1::{ListChangesRequest, ListChangesResponse, ProfileChange};
 use tonic::Request;
 
 use super::{page, parse};
 use crate::{registry::Shared, store as sql};
 
-pub(super) async fn handle(shared: &Shared, request: Request<ListChangesRequest>) -> Result<ListChangesResponse, kit::Error> {
+pub(super) async fn handle(
+    shared: &Shared,
+    request: Request<ListChangesRequest>,
+) -> Result<ListChangesResponse, kit::Error> {
     let caller = caller(&request, scope::PROFILES_READ)?;
     let request = request.into_inner();
     let mut violations = Violations::new();

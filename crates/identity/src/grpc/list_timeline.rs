@@ -1,7 +1,10 @@
-use kit::{TenantId, Violations, auth::{caller, scope}};
+use kit::{
+    TenantId, Violations,
+    auth::{caller, scope},
+};
+use prost::Message;
 use proto::event::v1::Event;
 use proto::identity::v1::{ListTimelineRequest, ListTimelineResponse, ProfileRecord, profile_record::Body};
-use prost::Message;
 use tonic::Request;
 use uuid::Uuid;
 
@@ -12,7 +15,10 @@ use crate::{
     store::{self as sql, rows::From},
 };
 
-pub(super) async fn handle(shared: &Shared, request: Request<ListTimelineRequest>) -> Result<ListTimelineResponse, kit::Error> {
+pub(super) async fn handle(
+    shared: &Shared,
+    request: Request<ListTimelineRequest>,
+) -> Result<ListTimelineResponse, kit::Error> {
     let caller = caller(&request, scope::PROFILES_READ)?;
     let request = request.into_inner();
     let mut violations = Violations::new();

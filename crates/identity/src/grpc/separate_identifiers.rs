@@ -1,4 +1,7 @@
-use kit::{Violations, auth::{caller, scope}};
+use kit::{
+    Violations,
+    auth::{caller, scope},
+};
 use proto::identity::v1::{SeparateIdentifiersRequest, SeparateIdentifiersResponse};
 use tonic::Request;
 

@@ -1,4 +1,7 @@
-use kit::{Violations, auth::{caller, scope}};
+use kit::{
+    Violations,
+    auth::{caller, scope},
+};
 use proto::identity::v1::{SetIdentifierBlockedRequest, SetIdentifierBlockedResponse};
 use tonic::Request;
 
@@ -28,7 +31,5 @@ pub(super) async fn handle(
     let mut tx = shared.db.begin().await?;
     let outcome = registry.set_blocked(&mut tx, &ident, request.blocked, &decision).await?;
     tx.commit().await?;
-    Ok(SetIdentifierBlockedResponse {
-        profile_ids: outcome.profiles.iter().map(ToString::to_string).collect(),
-    })
+    Ok(SetIdentifierBlockedResponse { profile_ids: outcome.profiles.iter().map(ToString::to_string).collect() })
 }

@@ -94,7 +94,8 @@ impl Registry {
 
     fn touched_profiles(&self) -> Vec<Uuid> {
         let touched = self.graph.unsaved.components.iter().filter_map(|id| self.graph.component(*id));
-        let mut profiles: Vec<Uuid> = touched.flat_map(|home| home.people.iter().filter_map(|person| person.id)).collect();
+        let mut profiles: Vec<Uuid> =
+            touched.flat_map(|home| home.people.iter().filter_map(|person| person.id)).collect();
         profiles.sort_unstable();
         profiles
     }

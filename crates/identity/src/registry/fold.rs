@@ -2,16 +2,12 @@
 
 use bytes::Bytes;
 use eventlog::LogRecord;
-use proto::event::v1::{Event, event::Body};
 use prost::Message;
+use proto::event::v1::{Event, event::Body};
 use store::{Error, Tx};
 
 use super::{Registry, minter, publish::Outbox};
-use crate::{
-    FOLLOWED_LOG, FOLLOWER,
-    domain::graph::Sighting,
-    reading::read_event,
-};
+use crate::{FOLLOWED_LOG, FOLLOWER, domain::graph::Sighting, reading::read_event};
 
 /// An event of the batch.
 struct Incoming {

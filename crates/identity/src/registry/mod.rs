@@ -19,12 +19,7 @@ use uuid::{NoContext, Timestamp, Uuid};
 
 pub(crate) use self::decide::Separated;
 use crate::{
-    domain::{
-        graph::Graph,
-        identifier::Key,
-        policy::Policy,
-        rules::Rules,
-    },
+    domain::{graph::Graph, identifier::Key, policy::Policy, rules::Rules},
     store::{self as sql, rows::From},
 };
 

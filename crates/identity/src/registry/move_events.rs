@@ -4,9 +4,9 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
+use prost::Message;
 use proto::event::v1::Event;
 use proto::identity::v1::{ProfileChange, ProfileRecord, profile_change, profile_record::Body};
-use prost::Message;
 use store::{Error, Tx};
 use uuid::Uuid;
 
@@ -33,7 +33,12 @@ struct Past {
 
 impl Registry {
     /// Tells what became of people, and moves their events.
-    pub(super) async fn move_events(&mut self, tx: &mut Tx, settlement: Settlement, outbox: &mut Outbox) -> Result<(), Error> {
+    pub(super) async fn move_events(
+        &mut self,
+        tx: &mut Tx,
+        settlement: Settlement,
+        outbox: &mut Outbox,
+    ) -> Result<(), Error> {
         if settlement.merges.is_empty() && settlement.spreads.is_empty() {
             return Ok(());
         }

@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 use eventlog::Record;
+use prost::Message;
 use proto::identity::v1::{
     ProfileChange, ProfileEvent, ProfileMerged, ProfileRecord, ProfileSplit, ProfileUpdated, profile_record::Body,
 };
-use prost::Message;
 use store::{Error, Tx};
 use uuid::Uuid;
 
@@ -44,7 +44,14 @@ impl Outbox {
     }
 
     /// Publishes a past event again, under the profile that has it now.
-    pub(super) fn restated(&mut self, profile: Uuid, seat: Seat, event: Bytes, time_us: i64, traceparent: Option<String>) {
+    pub(super) fn restated(
+        &mut self,
+        profile: Uuid,
+        seat: Seat,
+        event: Bytes,
+        time_us: i64,
+        traceparent: Option<String>,
+    ) {
         let body = Body::Event(ProfileEvent { event, restated: true });
         let record = record(profile, body, time_us, traceparent);
         self.restated.push(Outgoing { profile, seat, record });
@@ -131,7 +138,12 @@ impl Registry {
         }
     }
 
-    fn count_and_put_away(&mut self, id: ComponentId, totals: &mut Totals, chunks: &mut Vec<(Uuid, i64, Vec<Pointer>)>) {
+    fn count_and_put_away(
+        &mut self,
+        id: ComponentId,
+        totals: &mut Totals,
+        chunks: &mut Vec<(Uuid, i64, Vec<Pointer>)>,
+    ) {
         let Some(component) = self.graph.component_mut(id) else { return };
         let now = component.count(&self.policy.rules);
         let before = std::mem::replace(&mut component.counted, now);

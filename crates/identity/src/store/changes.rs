@@ -6,11 +6,8 @@ use uuid::Uuid;
 
 use super::rows::{RowStatement, write_rows};
 
-const INSERT: RowStatement = RowStatement {
-    head: "INSERT INTO changes (tenant_id, change_no, body)",
-    columns: 3,
-    tail: "",
-};
+const INSERT: RowStatement =
+    RowStatement { head: "INSERT INTO changes (tenant_id, change_no, body)", columns: 3, tail: "" };
 
 const INSERT_PROFILES: RowStatement = RowStatement {
     head: "INSERT INTO change_profiles (tenant_id, profile_id, change_no)",
@@ -46,7 +43,10 @@ pub(crate) struct ChangeRow {
 
 /// Stores changes.
 pub(crate) async fn insert_changes(tx: &mut Tx, tenant: &TenantId, changes: &[ChangeRow]) -> Result<(), Error> {
-    write_rows!(tx, INSERT, changes, |query, row| query.bind(tenant.as_str()).bind(row.number).bind(row.body.as_slice()));
+    write_rows!(tx, INSERT, changes, |query, row| query
+        .bind(tenant.as_str())
+        .bind(row.number)
+        .bind(row.body.as_slice()));
     let touched: Vec<(Uuid, i64)> =
         changes.iter().flat_map(|change| change.profiles.iter().map(|profile| (*profile, change.number))).collect();
     write_rows!(tx, INSERT_PROFILES, &touched, |query, row| {

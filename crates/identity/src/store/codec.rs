@@ -348,3 +348,7 @@ impl<'b> Reader<'b> {
         })
     }
 }
+
+#[cfg(test)]
+#[path = "codec_tests.rs"]
+mod tests;

@@ -118,7 +118,8 @@ pub(crate) async fn save(tx: &mut Tx, tenant: &TenantId, graph: &Graph) -> Resul
     let homes: Vec<(Key, ComponentId)> = unsaved.rehomed.iter().map(|(key, id)| (*key, *id)).collect();
     write_rows!(tx, SAVE_HOMES, &homes, |query, row| query.bind(tenant.as_str()).bind(key_bytes(row.0)).bind(row.1));
 
-    let people: Vec<(Uuid, ComponentId)> = unsaved.moved_people.iter().map(|(id, component)| (*id, *component)).collect();
+    let people: Vec<(Uuid, ComponentId)> =
+        unsaved.moved_people.iter().map(|(id, component)| (*id, *component)).collect();
     write_rows!(tx, SAVE_PROFILES, &people, |query, row| {
         query.bind(tenant.as_str()).bind(row.0.as_bytes().as_slice()).bind(row.1)
     });

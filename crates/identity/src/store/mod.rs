@@ -7,6 +7,8 @@ mod decisions;
 mod profiles;
 pub(crate) mod rows;
 mod tenants;
+#[cfg(test)]
+mod tests;
 mod timelines;
 
 pub(crate) use self::{

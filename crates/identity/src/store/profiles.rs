@@ -76,11 +76,7 @@ pub(crate) async fn list_profiles(
 /// Notes which profile absorbed which: pairs of absorbed and survivor.
 pub(crate) async fn forward(tx: &mut Tx, tenant: &TenantId, absorbed: &[(Uuid, Uuid)]) -> Result<(), Error> {
     write_rows!(tx, FORWARD, absorbed, |query, row| {
-        query
-            .bind(tenant.as_str())
-            .bind(row.0.as_bytes().as_slice())
-            .bind(0_i64)
-            .bind(row.1.as_bytes().as_slice())
+        query.bind(tenant.as_str()).bind(row.0.as_bytes().as_slice()).bind(0_i64).bind(row.1.as_bytes().as_slice())
     });
     Ok(())
 }

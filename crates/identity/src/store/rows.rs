@@ -136,6 +136,9 @@ mod tests {
         let statement = RowStatement { head: "INSERT INTO a (b, c)", columns: 2, tail: "ON CONFLICT DO NOTHING" };
 
         assert_eq!(statement.text(2), "INSERT INTO a (b, c) VALUES ($1, $2), ($3, $4) ON CONFLICT DO NOTHING");
-        assert_eq!(in_list("SELECT a FROM b WHERE c = $1 AND d IN", 2, 3), "SELECT a FROM b WHERE c = $1 AND d IN ($2, $3, $4)");
+        assert_eq!(
+            in_list("SELECT a FROM b WHERE c = $1 AND d IN", 2, 3),
+            "SELECT a FROM b WHERE c = $1 AND d IN ($2, $3, $4)"
+        );
     }
 }

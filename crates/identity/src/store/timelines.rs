@@ -33,7 +33,11 @@ const LOAD: &str = "
      ORDER BY chunk";
 
 /// Stores full chunks: profile, number, pointers.
-pub(crate) async fn insert_chunks(tx: &mut Tx, tenant: &TenantId, chunks: &[(Uuid, i64, Vec<Pointer>)]) -> Result<(), Error> {
+pub(crate) async fn insert_chunks(
+    tx: &mut Tx,
+    tenant: &TenantId,
+    chunks: &[(Uuid, i64, Vec<Pointer>)],
+) -> Result<(), Error> {
     write_rows!(tx, INSERT, chunks, |query, row| {
         let times = row.2.iter().map(|pointer| pointer.time_us);
         query
