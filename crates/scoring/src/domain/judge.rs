@@ -1,5 +1,7 @@
 //! Who is in which segment.
 
+use std::sync::Arc;
+
 use super::rfm::{Buyer, Cuts};
 use super::rule::{Rule, View};
 use super::state::{Inputs, Membership, State};
@@ -23,7 +25,7 @@ pub(crate) struct RuleSet {
     /// Grows with every change; 0 without segments.
     pub(crate) version: i64,
     /// Segments by id.
-    pub(crate) segments: Vec<Segment>,
+    pub(crate) segments: Vec<Arc<Segment>>,
 }
 
 /// The RFM cuts by which a tenant's people are judged, as of a version.
@@ -197,12 +199,8 @@ impl Bench<'_> {
         concerned: impl Fn(&Segment) -> bool,
         transitions: &mut Vec<Transition>,
     ) {
-        let mut segments = self
-            .rules
-            .segments
-            .iter()
-            .filter(|segment| concerned(segment))
-            .peekable();
+        let all = self.rules.segments.iter().map(Arc::as_ref);
+        let mut segments = all.filter(|segment| concerned(segment)).peekable();
         if segments.peek().is_none() {
             return;
         }
@@ -247,7 +245,7 @@ impl Bench<'_> {
 impl Segment {
     /// Whether the rule reads what a refresh of the cuts may change.
     pub(crate) fn reads_cuts(&self) -> bool {
-        self.rule.inputs() & (super::state::RFM | super::state::CURRENCY) != 0
+        self.rule.reads_cuts()
     }
 }
 

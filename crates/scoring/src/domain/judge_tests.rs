@@ -20,7 +20,7 @@ fn rules(segments: Vec<Segment>) -> RuleSet {
         .map(|segment| segment.version)
         .max()
         .unwrap_or(0);
-    RuleSet { version, segments }
+    RuleSet { version, segments: segments.into_iter().map(Arc::new).collect() }
 }
 
 fn buyer(last_order_us: i64) -> State {

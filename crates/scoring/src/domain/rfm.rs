@@ -187,7 +187,12 @@ impl Cuts {
     }
 }
 
-impl CutsAt<'_> {
+impl<'a> CutsAt<'a> {
+    /// Returns the currency that people are ranked by their value in.
+    pub(crate) fn currency(&self) -> &'a str {
+        &self.cuts.currency
+    }
+
     /// Returns the cell of a buyer: one more than the number of cuts below a value, recency reversed.
     pub(crate) fn cell(&self, buyer: Buyer) -> Cell {
         let days = days_between(buyer.last_order_us, self.as_of_us) as f64;

@@ -12,7 +12,7 @@ use super::analysis::{Analysis, analyse};
 use super::time::TimeUse;
 use super::vocabulary::View;
 use crate::domain::rfm::Cell;
-use crate::domain::state::{Inputs, Span, State};
+use crate::domain::state::{CURRENCY, Inputs, RFM, Span, State};
 
 /// Stack of the thread that parses: the parser recurses many frames deep for each level of nesting.
 const PARSER_STACK_BYTES: usize = 32 << 20;
@@ -80,6 +80,11 @@ impl Rule {
     /// Returns what the rule reads.
     pub(crate) fn inputs(&self) -> Inputs {
         self.analysis.inputs
+    }
+
+    /// Whether the rule reads what a refresh of the RFM cuts may change.
+    pub(crate) fn reads_cuts(&self) -> bool {
+        self.inputs() & (RFM | CURRENCY) != 0
     }
 
     /// Returns how the rule uses time.

@@ -9,9 +9,8 @@ mod compile;
 mod time;
 mod vocabulary;
 
-pub(crate) use compile::{Rule, RuleError};
-pub(crate) use time::TimeUse;
-pub(crate) use vocabulary::{Rfm, View};
+pub(crate) use compile::Rule;
+pub(crate) use vocabulary::View;
 
 /// Longest expression, in characters.
 pub(crate) const MAX_CHARS: usize = 4_096;
