@@ -29,6 +29,8 @@ enum Source {
 /// A time that somebody else moves: a test, or the writer of a file.
 struct Virtual {
     now_us: watch::Sender<i64>,
+    /// Where somebody else writes the time.
+    file: Option<PathBuf>,
 }
 
 impl Clock {
@@ -39,24 +41,26 @@ impl Clock {
 
     /// Returns a clock that stands at `start` until [`set`](Self::set) or [`advance`](Self::advance) moves it.
     pub fn manual(start: DateTime<Utc>) -> Self {
-        Self(Source::Virtual(Arc::new(Virtual::at(start.timestamp_micros()))))
+        Self(Source::Virtual(Arc::new(Virtual::at(start.timestamp_micros(), None))))
     }
 
     /// Returns a clock that shows the time written in `path`: RFC 3339, or microseconds since the Unix epoch.
     ///
-    /// Separate processes share a virtual time this way. The file is read every 10 ms; what does not parse is skipped (a
-    /// half-written file), and the clock never goes back. Fails when the file cannot be read or parsed at the start.
+    /// Separate processes share a virtual time this way. Whoever asks for the time is told what the file says at that moment, so
+    /// that a request sent after a change of the file never meets the time before it; sleepers look every 10 ms. What does not
+    /// parse is skipped (a half-written file), and the clock never goes back. Fails when the file cannot be read or parsed at
+    /// the start.
     pub fn file(path: impl Into<PathBuf>) -> Result<Self, Error> {
         let path = path.into();
         let start_us = read_time_file(&path).map_err(|problem| {
             Error::invalid("CLOCK_FILE_UNREADABLE", format!("clock file {}: {problem}", path.display()))
         })?;
-        let clock = Arc::new(Virtual::at(start_us));
+        let clock = Arc::new(Virtual::at(start_us, Some(path)));
 
         let follower = Arc::downgrade(&clock);
         std::thread::Builder::new()
             .name("file-clock".into())
-            .spawn(move || follow_file(&path, &follower))
+            .spawn(move || follow_file(&follower))
             .map_err(Error::internal)?;
 
         Ok(Self(Source::Virtual(clock)))
@@ -71,7 +75,10 @@ impl Clock {
     pub fn now_us(&self) -> i64 {
         match &self.0 {
             Source::System => Utc::now().timestamp_micros(),
-            Source::Virtual(clock) => *clock.now_us.borrow(),
+            Source::Virtual(clock) => {
+                clock.look();
+                *clock.now_us.borrow()
+            }
         }
     }
 
@@ -140,8 +147,15 @@ impl fmt::Debug for Clock {
 }
 
 impl Virtual {
-    fn at(now_us: i64) -> Self {
-        Self { now_us: watch::Sender::new(now_us) }
+    fn at(now_us: i64, file: Option<PathBuf>) -> Self {
+        Self { now_us: watch::Sender::new(now_us), file }
+    }
+
+    /// Moves to the time in the file, if there is one.
+    fn look(&self) {
+        if let Some(time_us) = self.file.as_deref().and_then(|path| read_time_file(path).ok()) {
+            self.move_to(time_us);
+        }
     }
 
     fn move_to(&self, time_us: i64) {
@@ -156,13 +170,11 @@ impl Virtual {
 }
 
 /// Runs on a thread of its own until the last clone of the clock is gone.
-fn follow_file(path: &Path, clock: &Weak<Virtual>) {
+fn follow_file(clock: &Weak<Virtual>) {
     loop {
         std::thread::sleep(FILE_POLL);
         let Some(clock) = clock.upgrade() else { return };
-        if let Ok(time_us) = read_time_file(path) {
-            clock.move_to(time_us);
-        }
+        clock.look();
     }
 }
 
@@ -227,9 +239,10 @@ mod tests {
 
         std::fs::write(&path, "half a da").unwrap();
         std::fs::write(&path, (noon().timestamp_micros() + 5_000_000).to_string()).unwrap();
-        clock.sleep(Duration::from_secs(5)).await;
+        assert_eq!(clock.now(), noon() + chrono::Duration::seconds(5), "told at once");
 
-        assert_eq!(clock.now(), noon() + chrono::Duration::seconds(5));
+        std::fs::write(&path, (noon().timestamp_micros() + 9_000_000).to_string()).unwrap();
+        clock.sleep_until_us(noon().timestamp_micros() + 9_000_000).await;
         assert!(Clock::file(folder.path().join("absent")).is_err());
     }
 }
