@@ -231,6 +231,9 @@ fn ident(kind: &str, value: &str) -> Ident {
     }
 }
 
+/// What is drawn of an event: identifiers, time, whether the first is declared, city, consent.
+type Drawn = (Vec<Ident>, i64, bool, u8, Option<bool>);
+
 prop_compose! {
     /// An event of a small crowded world, in which people, devices and addresses mix.
     fn any_event()(
@@ -242,7 +245,7 @@ prop_compose! {
         alias in prop::bool::weighted(0.1),
         city in 0..3_u8,
         consent in prop::option::weighted(0.3, any::<bool>()),
-    ) -> (Vec<Ident>, i64, bool, u8, Option<bool>) {
+    ) -> Drawn {
         let mut useful = Vec::new();
         useful.extend(user.map(|number| ident("user_id", &format!("u{number}"))));
         useful.extend(email.map(|number| ident("email", &format!("e{number}@shop.fr"))));
@@ -257,30 +260,23 @@ prop_compose! {
 
 fn any_events() -> impl Strategy<Value = Vec<Sighting>> {
     prop::collection::vec(any_event(), 1..40).prop_map(|events| {
-        let number =
-            |(index, (useful, time, alias, city, consent)): (usize, (Vec<Ident>, i64, bool, u8, Option<bool>))| {
-                Sighting {
-                    sighted: Sighted {
-                        time_us: time,
-                        event_id: Uuid::from_u128(index as u128),
-                        source: Arc::from("site"),
-                    },
-                    declared: useful.first().map(|ident| ident.key).filter(|_| alias),
-                    useful,
-                    worthless: Vec::new(),
-                    told: vec![Told { name: "city".into(), value: format!("city {city}").into(), said: city == 0 }],
-                    answers: consent
-                        .map(|granted| Answer {
-                            purpose: "marketing".into(),
-                            channel: "".into(),
-                            granted,
-                            decided_us: time,
-                            proof: "".into(),
-                        })
-                        .into_iter()
-                        .collect(),
-                }
-            };
+        let number = |(index, (useful, time, alias, city, consent)): (usize, Drawn)| Sighting {
+            sighted: Sighted { time_us: time, event_id: Uuid::from_u128(index as u128), source: Arc::from("site") },
+            declared: useful.first().map(|ident| ident.key).filter(|_| alias),
+            useful,
+            worthless: Vec::new(),
+            told: vec![Told { name: "city".into(), value: format!("city {city}").into(), said: city == 0 }],
+            answers: consent
+                .map(|granted| Answer {
+                    purpose: "marketing".into(),
+                    channel: "".into(),
+                    granted,
+                    decided_us: time,
+                    proof: "".into(),
+                })
+                .into_iter()
+                .collect(),
+        };
         events.into_iter().enumerate().map(number).collect()
     })
 }
@@ -323,7 +319,9 @@ proptest! {
         let mut shop = folded(&events, 4);
         let idents: Vec<Ident> = events.iter().flat_map(|event| event.useful.clone()).collect();
         let (first, second) = (pick.0.get(&idents), pick.1.get(&idents));
-        prop_assume!(first.key != second.key);
+        if first.key == second.key {
+            return Ok(());
+        }
 
         let later: Vec<Sighting> = later.into_iter().enumerate().map(|(index, mut event)| {
             event.sighted.event_id = Uuid::from_u128(1_000 + index as u128);

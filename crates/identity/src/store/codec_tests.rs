@@ -13,7 +13,7 @@ fn node(number: u32, place: Place) -> Node {
         key: u128::from(number) << 99 | 7,
         kind: "email".into(),
         value: format!("p{number}@shop.example").into(),
-        original: (number % 2 == 0).then(|| "P@Shop.Example".into()),
+        original: (number.is_multiple_of(2)).then(|| "P@Shop.Example".into()),
         first_us: -5,
         last: sighted(i64::from(number), "till"),
         cluster: if place == Place::Inside { number } else { NO_CLUSTER },
