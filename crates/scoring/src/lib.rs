@@ -19,11 +19,13 @@ mod domain;
 mod engine;
 mod follower;
 mod grpc;
+mod pending;
 mod service;
 mod store;
 mod wire;
 
 pub use config::{Config, ScoringConfig};
+pub use pending::due_work;
 pub use service::{Deps, Scoring};
 
 /// The tables of scoring.

@@ -60,8 +60,7 @@ impl Scoring {
         }
         let scores =
             EventLog::new(deps.db.clone(), Self::LOG, LogOptions::default(), deps.clock.clone(), &deps.metrics);
-        let engine =
-            Engine::new(deps.db.clone(), deps.clock.clone(), scores, config.scoring.people_in_memory);
+        let engine = Engine::new(deps.db.clone(), deps.clock.clone(), scores, config.scoring.people_in_memory);
         Ok(Self { engine, deps, batch_records: config.scoring.batch_records })
     }
 

@@ -64,7 +64,11 @@ async fn a_changed_rule_judges_everyone_again_and_a_deleted_one_nobody() {
         shop.tell(records).await;
 
         shop.put("big", "stats.net_value >= 1.0").await;
-        assert_eq!(shop.segments.list_segments(ListSegmentsRequest::default()).await.unwrap().into_inner().segments[0].member_count, 866);
+        assert_eq!(
+            shop.segments.list_segments(ListSegmentsRequest::default()).await.unwrap().into_inner().segments[0]
+                .member_count,
+            866
+        );
         shop.put("big", "stats.net_value >= 2.0").await;
         let listed = shop.segments.list_segments(ListSegmentsRequest::default()).await.unwrap().into_inner();
         assert_eq!((listed.segments[0].member_count, listed.segments[0].name.as_str()), (433, "BIG"));
@@ -96,8 +100,7 @@ async fn a_rule_put_while_events_pour_in_misses_nobody() {
             }
             shop.publish(records).await;
             let expression = format!("stats.order_count >= {}", round % 2 + 1);
-            let segment =
-                Segment { segment_id: format!("s{round}"), expression, ..Default::default() };
+            let segment = Segment { segment_id: format!("s{round}"), expression, ..Default::default() };
             shop.segments.put_segment(PutSegmentRequest { segment: Some(segment) }).await.unwrap();
         }
         shop.folded().await;
@@ -179,7 +182,8 @@ async fn bad_requests_are_told_all_that_is_wrong() {
         }),
     };
 
-    let refused = shop.segments.put_segment(put("Big Spenders", &"x".repeat(101), "stats.orders > 1")).await.unwrap_err();
+    let refused =
+        shop.segments.put_segment(put("Big Spenders", &"x".repeat(101), "stats.orders > 1")).await.unwrap_err();
     let refused = kit::Error::from(refused);
     assert_eq!(refused.kind, Kind::InvalidArgument);
     let fields: Vec<&str> = refused.violations.iter().map(|violation| violation.field.as_str()).collect();

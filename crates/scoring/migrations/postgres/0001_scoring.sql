@@ -10,7 +10,7 @@ CREATE TABLE profiles (
     PRIMARY KEY (tenant_id, profile_id)
 );
 CREATE INDEX profiles_by_partition ON profiles (tenant_id, partition, profile_id);
-CREATE INDEX profiles_by_due ON profiles (due_us) WHERE due_us IS NOT NULL;
+CREATE INDEX profiles_by_due ON profiles (due_us, tenant_id, partition) WHERE due_us IS NOT NULL;
 
 -- What was told of each order; the truth that statistics of orders are computed from.
 CREATE TABLE orders (

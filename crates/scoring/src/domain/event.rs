@@ -65,10 +65,6 @@ impl OrderTold {
     /// Returns the id of the order that this is about: what is told of one order is kept together.
     pub(crate) fn subject(&self) -> &str {
         let is_refund = matches!(self.action, OrderAction::Refunded | OrderAction::Cancelled);
-        if is_refund && !self.refunded_order_id.is_empty() {
-            &self.refunded_order_id
-        } else {
-            &self.order_id
-        }
+        if is_refund && !self.refunded_order_id.is_empty() { &self.refunded_order_id } else { &self.order_id }
     }
 }

@@ -80,12 +80,7 @@ pub(crate) struct Cause {
 
 impl Bench<'_> {
     /// Brings one person up to date with rules, cuts and the time that passed, before anything new is folded.
-    pub(crate) fn catch_up(
-        &self,
-        state: &mut State,
-        now_us: i64,
-        transitions: &mut Vec<Transition>,
-    ) {
+    pub(crate) fn catch_up(&self, state: &mut State, now_us: i64, transitions: &mut Vec<Transition>) {
         // More steps than this are not worth their time: then only the answer as of now counts.
         const MAX_STEPS: usize = 400;
 
@@ -93,15 +88,10 @@ impl Bench<'_> {
             let Some(due_us) = state.due_us.filter(|due_us| *due_us <= now_us) else {
                 break;
             };
-            let cause = Cause {
-                at_us: due_us,
-                backfilled: false,
-            };
+            let cause = Cause { at_us: due_us, backfilled: false };
             // By the rules of before: what a new rule changes is told as backfilled, below.
             let known_version = state.rules_version;
-            let is_known = |segment: &Segment| {
-                segment.version <= known_version && !segment.rule.time().is_timeless()
-            };
+            let is_known = |segment: &Segment| segment.version <= known_version && !segment.rule.time().is_timeless();
             self.judge(state, due_us, cause, is_known, transitions);
             state.due_us = self.next_due_us(state, due_us);
         }
@@ -109,40 +99,19 @@ impl Bench<'_> {
         if state.rules_version < self.rules.version {
             self.forget_deleted(state);
             let known_version = state.rules_version;
-            let cause = Cause {
-                at_us: now_us,
-                backfilled: true,
-            };
-            self.judge(
-                state,
-                now_us,
-                cause,
-                |segment| segment.version > known_version,
-                transitions,
-            );
+            let cause = Cause { at_us: now_us, backfilled: true };
+            self.judge(state, now_us, cause, |segment| segment.version > known_version, transitions);
             state.rules_version = self.rules.version;
             state.due_us = self.next_due_us(state, now_us);
         }
         if state.cuts_version < self.cuts.version {
-            let cause = Cause {
-                at_us: now_us,
-                backfilled: false,
-            };
+            let cause = Cause { at_us: now_us, backfilled: false };
             self.judge(state, now_us, cause, Segment::reads_cuts, transitions);
             state.cuts_version = self.cuts.version;
         }
         if state.due_us.is_some_and(|due_us| due_us <= now_us) {
-            let cause = Cause {
-                at_us: now_us,
-                backfilled: false,
-            };
-            self.judge(
-                state,
-                now_us,
-                cause,
-                |segment| !segment.rule.time().is_timeless(),
-                transitions,
-            );
+            let cause = Cause { at_us: now_us, backfilled: false };
+            self.judge(state, now_us, cause, |segment| !segment.rule.time().is_timeless(), transitions);
             state.due_us = self.next_due_us(state, now_us);
         }
     }
@@ -156,25 +125,13 @@ impl Bench<'_> {
         cause: Cause,
         transitions: &mut Vec<Transition>,
     ) {
-        self.judge(
-            state,
-            now_us,
-            cause,
-            |segment| segment.rule.inputs() & changed != 0,
-            transitions,
-        );
+        self.judge(state, now_us, cause, |segment| segment.rule.inputs() & changed != 0, transitions);
     }
 
     /// Returns when time alone may next change a membership of one person.
     pub(crate) fn next_due_us(&self, state: &State, now_us: i64) -> Option<i64> {
-        let times = self
-            .rules
-            .segments
-            .iter()
-            .map(|segment| segment.rule.time());
-        times
-            .filter_map(|time| time.next_change_us(state, now_us))
-            .min()
+        let times = self.rules.segments.iter().map(|segment| segment.rule.time());
+        times.filter_map(|time| time.next_change_us(state, now_us)).min()
     }
 
     /// Returns what the rules see of one person.
@@ -183,12 +140,7 @@ impl Bench<'_> {
         let is_ranked = state.stats.order_count > 0 && self.cuts.cuts.buyer_count > 0;
         let buyer = state.buyer(currency).filter(|_| is_ranked);
         let rfm = buyer.map(|buyer| self.cuts.cuts.at(self.cuts.as_of_us).cell(buyer));
-        View {
-            state,
-            now_us,
-            rfm,
-            currency,
-        }
+        View { state, now_us, rfm, currency }
     }
 
     fn judge(
@@ -205,9 +157,7 @@ impl Bench<'_> {
             return;
         }
         let view = self.view(state, now_us);
-        let answers: Vec<(&Segment, bool)> = segments
-            .map(|segment| (segment, segment.rule.matches(&view)))
-            .collect();
+        let answers: Vec<(&Segment, bool)> = segments.map(|segment| (segment, segment.rule.matches(&view))).collect();
         for (segment, matches) in answers {
             match (state.membership(&segment.segment_id), matches) {
                 (None, true) => {
@@ -221,10 +171,7 @@ impl Bench<'_> {
                 (Some(place), false) => {
                     state.memberships.remove(place);
                     let segment_id = segment.segment_id.clone();
-                    transitions.push(Transition::Exited {
-                        segment_id,
-                        exit_us: cause.at_us,
-                    });
+                    transitions.push(Transition::Exited { segment_id, exit_us: cause.at_us });
                 }
                 (None, false) | (Some(_), true) => {}
             }
@@ -235,8 +182,7 @@ impl Bench<'_> {
     fn forget_deleted(&self, state: &mut State) {
         state.memberships.retain(|membership| {
             self.rules.segments.iter().any(|segment| {
-                segment.segment_id == membership.segment_id
-                    && segment.created_version == membership.created_version
+                segment.segment_id == membership.segment_id && segment.created_version == membership.created_version
             })
         });
     }
@@ -253,34 +199,19 @@ impl State {
     /// Returns what RFM needs to know of the person; none without orders.
     pub(crate) fn buyer(&self, currency: &str) -> Option<Buyer> {
         let last_order_us = self.stats.orders_us?.last_us;
-        Some(Buyer {
-            last_order_us,
-            order_count: self.stats.order_count,
-            net_micros: self.stats.net_micros(currency),
-        })
+        Some(Buyer { last_order_us, order_count: self.stats.order_count, net_micros: self.stats.net_micros(currency) })
     }
 
     /// Leaves every segment, as somebody does who is no more; returns the exits.
     pub(crate) fn leave_all(&mut self, exit_us: i64) -> Vec<Transition> {
-        let exit = |membership: Membership| Transition::Exited {
-            segment_id: membership.segment_id,
-            exit_us,
-        };
-        std::mem::take(&mut self.memberships)
-            .into_iter()
-            .map(exit)
-            .collect()
+        let exit = |membership: Membership| Transition::Exited { segment_id: membership.segment_id, exit_us };
+        std::mem::take(&mut self.memberships).into_iter().map(exit).collect()
     }
 
     fn enter(&mut self, segment: &Segment, enter_us: i64) {
-        let membership = Membership {
-            segment_id: segment.segment_id.clone(),
-            created_version: segment.created_version,
-            enter_us,
-        };
-        let place = self
-            .memberships
-            .partition_point(|known| known.segment_id < membership.segment_id);
+        let membership =
+            Membership { segment_id: segment.segment_id.clone(), created_version: segment.created_version, enter_us };
+        let place = self.memberships.partition_point(|known| known.segment_id < membership.segment_id);
         self.memberships.insert(place, membership);
     }
 }

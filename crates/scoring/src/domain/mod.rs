@@ -20,8 +20,5 @@ pub(crate) fn days_between(from_us: i64, to_us: i64) -> i64 {
 
 /// Returns the first midnight (UTC) after `now_us`.
 pub(crate) fn next_midnight(now_us: i64) -> i64 {
-    now_us
-        .div_euclid(DAY_US)
-        .saturating_add(1)
-        .saturating_mul(DAY_US)
+    now_us.div_euclid(DAY_US).saturating_add(1).saturating_mul(DAY_US)
 }

@@ -21,9 +21,8 @@ pub(crate) struct Latest<T> {
 impl<T> Latest<T> {
     /// Keeps the later of `slot` and `told`; returns whether `slot` changed.
     fn keep(slot: &mut Option<Self>, told: Self) -> bool {
-        let is_later = slot
-            .as_ref()
-            .is_none_or(|known| (known.time_us, known.event_id) < (told.time_us, told.event_id));
+        let is_later =
+            slot.as_ref().is_none_or(|known| (known.time_us, known.event_id) < (told.time_us, told.event_id));
         if is_later {
             *slot = Some(told);
         }
@@ -99,73 +98,34 @@ impl Order {
     /// Takes in what one event tells; returns whether anything changed.
     pub(crate) fn tell(&mut self, time_us: i64, event_id: u128, told: &OrderTold) -> bool {
         let latest_returned = || {
-            let amount = told.value.clone().map(|value| Amount {
-                micros: value.micros.saturating_abs(),
-                ..value
-            });
-            Latest {
-                time_us,
-                event_id,
-                value: Returned {
-                    amount,
-                    country: told.country.clone(),
-                },
-            }
+            let amount = told.value.clone().map(|value| Amount { micros: value.micros.saturating_abs(), ..value });
+            Latest { time_us, event_id, value: Returned { amount, country: told.country.clone() } }
         };
         match told.action {
-            OrderAction::Completed | OrderAction::Updated => {
-                self.tell_sale(time_us, event_id, told)
+            OrderAction::Completed | OrderAction::Updated => self.tell_sale(time_us, event_id, told),
+            OrderAction::Refunded => {
+                Latest::keep(&mut self.refunds.entry(told.order_id.clone()).or_default().refunded, latest_returned())
             }
-            OrderAction::Refunded => Latest::keep(
-                &mut self
-                    .refunds
-                    .entry(told.order_id.clone())
-                    .or_default()
-                    .refunded,
-                latest_returned(),
-            ),
-            OrderAction::Cancelled => Latest::keep(
-                &mut self
-                    .refunds
-                    .entry(told.order_id.clone())
-                    .or_default()
-                    .cancelled,
-                latest_returned(),
-            ),
+            OrderAction::Cancelled => {
+                Latest::keep(&mut self.refunds.entry(told.order_id.clone()).or_default().cancelled, latest_returned())
+            }
         }
     }
 
     fn tell_sale(&mut self, time_us: i64, event_id: u128, told: &OrderTold) -> bool {
         let mut changed = self.sale.is_none();
         let sale = self.sale.get_or_insert_default();
-        let earliest = if told.action == OrderAction::Completed {
-            &mut sale.completed_us
-        } else {
-            &mut sale.updated_us
-        };
+        let earliest =
+            if told.action == OrderAction::Completed { &mut sale.completed_us } else { &mut sale.updated_us };
         if earliest.is_none_or(|known_us| time_us < known_us) {
             *earliest = Some(time_us);
             changed = true;
         }
         if let Some(value) = &told.value {
-            changed |= Latest::keep(
-                &mut sale.value,
-                Latest {
-                    time_us,
-                    event_id,
-                    value: value.clone(),
-                },
-            );
+            changed |= Latest::keep(&mut sale.value, Latest { time_us, event_id, value: value.clone() });
         }
         if !told.country.is_empty() {
-            changed |= Latest::keep(
-                &mut sale.country,
-                Latest {
-                    time_us,
-                    event_id,
-                    value: told.country.clone(),
-                },
-            );
+            changed |= Latest::keep(&mut sale.country, Latest { time_us, event_id, value: told.country.clone() });
         }
         changed
     }
@@ -203,52 +163,30 @@ impl Order {
     }
 
     fn contribution_of_sale(&self, sale: &Sale) -> Contribution {
-        let value = sale
-            .value
-            .as_ref()
-            .map(|latest| latest.value.clone())
-            .unwrap_or_default();
+        let value = sale.value.as_ref().map(|latest| latest.value.clone()).unwrap_or_default();
         let country = match &sale.country {
             Some(country) => country.value.clone(),
             None => self.country_of_refunds(),
         };
         let is_cancelled_whole = self.refunds.values().any(Refund::is_whole);
-        let mut sum = Sum {
-            currency: value.currency,
-            country,
-            ..Sum::default()
-        };
+        let mut sum = Sum { currency: value.currency, country, ..Sum::default() };
         if is_cancelled_whole {
             sum.refunded_micros = value.micros;
-            return Contribution {
-                counted_us: None,
-                sums: vec![sum],
-            };
+            return Contribution { counted_us: None, sums: vec![sum] };
         }
 
         sum.counts = true;
         sum.net_micros = value.micros;
         let mut sums = vec![sum];
         for refund in self.refunds.values() {
-            let Some(amount) = refund
-                .refunded
-                .as_ref()
-                .and_then(|latest| latest.value.amount.as_ref())
-            else {
+            let Some(amount) = refund.refunded.as_ref().and_then(|latest| latest.value.amount.as_ref()) else {
                 continue;
             };
             let (order_currency, country) = (sums[0].currency.clone(), sums[0].country.clone());
-            let currency = if amount.currency.is_empty() {
-                order_currency
-            } else {
-                amount.currency.clone()
-            };
+            let currency = if amount.currency.is_empty() { order_currency } else { amount.currency.clone() };
             subtract(&mut sums, currency, country, amount.micros);
         }
-        Contribution {
-            counted_us: sale.completed_us.or(sale.updated_us),
-            sums,
-        }
+        Contribution { counted_us: sale.completed_us.or(sale.updated_us), sums }
     }
 
     /// Refunds whose order is unknown subtract what they tell.
@@ -256,64 +194,36 @@ impl Order {
         let mut sums = Vec::new();
         for returned in self.refunds.values().filter_map(Refund::latest) {
             if let Some(amount) = &returned.amount {
-                subtract(
-                    &mut sums,
-                    amount.currency.clone(),
-                    returned.country.clone(),
-                    amount.micros,
-                );
+                subtract(&mut sums, amount.currency.clone(), returned.country.clone(), amount.micros);
             }
         }
-        Contribution {
-            counted_us: None,
-            sums,
-        }
+        Contribution { counted_us: None, sums }
     }
 
     fn country_of_refunds(&self) -> String {
-        let countries = self
-            .refunds
-            .values()
-            .filter_map(Refund::latest)
-            .map(|returned| &returned.country);
-        countries
-            .filter(|country| !country.is_empty())
-            .min()
-            .cloned()
-            .unwrap_or_default()
+        let countries = self.refunds.values().filter_map(Refund::latest).map(|returned| &returned.country);
+        countries.filter(|country| !country.is_empty()).min().cloned().unwrap_or_default()
     }
 }
 
 impl Refund {
     /// Whether it takes the whole order back.
     fn is_whole(&self) -> bool {
-        let is_refunded_whole = self
-            .refunded
-            .as_ref()
-            .is_some_and(|latest| latest.value.amount.is_none());
+        let is_refunded_whole = self.refunded.as_ref().is_some_and(|latest| latest.value.amount.is_none());
         self.cancelled.is_some() || is_refunded_whole
     }
 
     fn latest(&self) -> Option<&Returned> {
         let tellings = [&self.refunded, &self.cancelled];
-        let latest = tellings
-            .into_iter()
-            .flatten()
-            .max_by_key(|latest| (latest.time_us, latest.event_id));
+        let latest = tellings.into_iter().flatten().max_by_key(|latest| (latest.time_us, latest.event_id));
         latest.map(|latest| &latest.value)
     }
 }
 
 fn subtract(sums: &mut Vec<Sum>, currency: String, country: String, micros: i64) {
-    let place = sums
-        .iter()
-        .position(|sum| sum.currency == currency && sum.country == country);
+    let place = sums.iter().position(|sum| sum.currency == currency && sum.country == country);
     let place = place.unwrap_or_else(|| {
-        sums.push(Sum {
-            currency,
-            country,
-            ..Sum::default()
-        });
+        sums.push(Sum { currency, country, ..Sum::default() });
         sums.len() - 1
     });
     sums[place].net_micros = sums[place].net_micros.wrapping_sub(micros);
@@ -333,10 +243,7 @@ mod tests {
             action,
             order_id: order_id.into(),
             refunded_order_id: refunded.into(),
-            value: micros.map(|micros| Amount {
-                micros,
-                currency: "EUR".into(),
-            }),
+            value: micros.map(|micros| Amount { micros, currency: "EUR".into() }),
             country: "France".into(),
         }
     }
@@ -352,11 +259,7 @@ mod tests {
     fn net(order: &Order) -> (Option<i64>, i64, i64) {
         let contribution = order.contribution();
         let net_micros = contribution.sums.iter().map(|sum| sum.net_micros).sum();
-        let refunded_micros = contribution
-            .sums
-            .iter()
-            .map(|sum| sum.refunded_micros)
-            .sum();
+        let refunded_micros = contribution.sums.iter().map(|sum| sum.refunded_micros).sum();
         (contribution.counted_us, net_micros, refunded_micros)
     }
 
@@ -384,18 +287,9 @@ mod tests {
     #[test]
     fn a_partial_refund_nets_and_a_refund_of_the_whole_takes_the_order_back() {
         let placed = || told(OrderAction::Completed, "o1", "", Some(100));
-        let partial = order(&[
-            (10, placed()),
-            (20, told(OrderAction::Refunded, "o1", "", Some(30))),
-        ]);
-        let whole = order(&[
-            (10, placed()),
-            (20, told(OrderAction::Refunded, "o1", "", None)),
-        ]);
-        let cancelled = order(&[
-            (10, placed()),
-            (20, told(OrderAction::Cancelled, "c1", "o1", Some(100))),
-        ]);
+        let partial = order(&[(10, placed()), (20, told(OrderAction::Refunded, "o1", "", Some(30)))]);
+        let whole = order(&[(10, placed()), (20, told(OrderAction::Refunded, "o1", "", None))]);
+        let cancelled = order(&[(10, placed()), (20, told(OrderAction::Cancelled, "c1", "o1", Some(100)))]);
 
         assert_eq!(net(&partial), (Some(10), 70, 30));
         assert_eq!(net(&whole), (None, 0, 100));

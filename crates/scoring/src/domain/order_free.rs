@@ -18,34 +18,17 @@ fn action() -> impl Strategy<Value = OrderAction> {
 }
 
 fn told() -> impl Strategy<Value = OrderTold> {
-    let value = prop::option::weighted(
-        0.8,
-        (
-            -50_i64..500,
-            prop_oneof![4 => Just("EUR"), 1 => Just("GBP"), 1 => Just("")],
-        ),
-    );
-    (
-        action(),
-        0_u8..5,
-        0_u8..8,
-        value,
-        prop_oneof!["FR", "DE", ""],
-    )
-        .prop_map(|(action, order, refunded, value, country)| OrderTold {
+    let value =
+        prop::option::weighted(0.8, (-50_i64..500, prop_oneof![4 => Just("EUR"), 1 => Just("GBP"), 1 => Just("")]));
+    (action(), 0_u8..5, 0_u8..8, value, prop_oneof!["FR", "DE", ""]).prop_map(
+        |(action, order, refunded, value, country)| OrderTold {
             action,
             order_id: format!("o{order}"),
-            refunded_order_id: if refunded < 5 {
-                format!("o{refunded}")
-            } else {
-                String::new()
-            },
-            value: value.map(|(micros, currency)| Amount {
-                micros,
-                currency: currency.to_owned(),
-            }),
+            refunded_order_id: if refunded < 5 { format!("o{refunded}") } else { String::new() },
+            value: value.map(|(micros, currency)| Amount { micros, currency: currency.to_owned() }),
             country,
-        })
+        },
+    )
 }
 
 fn what() -> impl Strategy<Value = What> {
@@ -62,13 +45,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
     let event = (0_i64..6, what());
     prop::collection::vec(event, 0..25).prop_map(|events| {
         let numbered = events.into_iter().enumerate();
-        numbered
-            .map(|(id, (time_us, what))| Event {
-                time_us,
-                id: id as u128,
-                what,
-            })
-            .collect()
+        numbered.map(|(id, (time_us, what))| Event { time_us, id: id as u128, what }).collect()
     })
 }
 
@@ -82,41 +59,23 @@ fn folded<'e>(events: impl IntoIterator<Item = &'e Event>) -> State {
 
 /// Statistics of orders computed at once from what is known of each.
 fn recomputed(state: &State) -> Stats {
-    let mut stats = Stats {
-        ..state.stats.clone()
-    };
-    let contributions: Vec<_> = state
-        .orders
-        .iter()
-        .flatten()
-        .map(|(_, order)| order.contribution())
-        .collect();
-    let times: Vec<i64> = contributions
-        .iter()
-        .filter_map(|contribution| contribution.counted_us)
-        .collect();
+    let mut stats = Stats { ..state.stats.clone() };
+    let contributions: Vec<_> = state.orders.iter().flatten().map(|(_, order)| order.contribution()).collect();
+    let times: Vec<i64> = contributions.iter().filter_map(|contribution| contribution.counted_us).collect();
     stats.order_count = times.len() as u64;
     stats.orders_us = times
         .iter()
         .min()
         .zip(times.iter().max())
-        .map(|(first, last)| super::state::Span {
-            first_us: *first,
-            last_us: *last,
-        });
+        .map(|(first, last)| super::state::Span { first_us: *first, last_us: *last });
     stats.values.clear();
-    for sum in contributions
-        .iter()
-        .flat_map(|contribution| &contribution.sums)
-    {
+    for sum in contributions.iter().flat_map(|contribution| &contribution.sums) {
         let value = stats.values.entry(sum.currency.clone()).or_default();
         value.order_count += u64::from(sum.counts);
         value.net_micros += sum.net_micros;
         value.refunded_micros += sum.refunded_micros;
     }
-    stats
-        .values
-        .retain(|_, value| *value != super::state::Value::default());
+    stats.values.retain(|_, value| *value != super::state::Value::default());
     stats
 }
 

@@ -97,20 +97,13 @@ impl Cuts {
     /// Returns the cuts at the 20, 40, 60 and 80 % quantiles, by linear interpolation (type 7 of Hyndman and Fan 1996).
     pub(crate) fn of(buyers: &[Buyer], currency: impl Into<String>) -> Self {
         if buyers.is_empty() {
-            return Self {
-                currency: currency.into(),
-                ..Self::default()
-            };
+            return Self { currency: currency.into(), ..Self::default() };
         }
         let mut last_orders: Vec<i64> = buyers.iter().map(|buyer| -buyer.last_order_us).collect();
-        let mut counts: Vec<i64> = buyers
-            .iter()
-            .map(|buyer| signed(buyer.order_count))
-            .collect();
+        let mut counts: Vec<i64> = buyers.iter().map(|buyer| signed(buyer.order_count)).collect();
         let mut values: Vec<i64> = buyers.iter().map(|buyer| buyer.net_micros).collect();
 
-        let interpolate =
-            |(low, high, share): (i64, i64, f64)| low as f64 + share * (high as f64 - low as f64);
+        let interpolate = |(low, high, share): (i64, i64, f64)| low as f64 + share * (high as f64 - low as f64);
         let recency = quantiles(&mut last_orders).map(|(later, earlier, share)| Recency {
             later_us: -later,
             earlier_us: -earlier,
@@ -128,14 +121,9 @@ impl Cuts {
     /// Returns the cuts as of an instant.
     pub(crate) fn at(&self, as_of_us: i64) -> CutsAt<'_> {
         let days = |time_us| days_between(time_us, as_of_us) as f64;
-        let recency = self.recency.map(|cut| {
-            days(cut.later_us) + cut.share * (days(cut.earlier_us) - days(cut.later_us))
-        });
-        CutsAt {
-            cuts: self,
-            as_of_us,
-            recency,
-        }
+        let recency =
+            self.recency.map(|cut| days(cut.later_us) + cut.share * (days(cut.earlier_us) - days(cut.later_us)));
+        CutsAt { cuts: self, as_of_us, recency }
     }
 
     /// Returns the four cuts of the number of orders.
@@ -150,25 +138,13 @@ impl Cuts {
 
     /// Returns all numbers, to be stored: per recency cut (later, earlier, share), then frequency, then monetary.
     pub(crate) fn to_numbers(&self) -> (Vec<i64>, Vec<f64>) {
-        let times = self
-            .recency
-            .iter()
-            .flat_map(|cut| [cut.later_us, cut.earlier_us])
-            .collect();
+        let times = self.recency.iter().flat_map(|cut| [cut.later_us, cut.earlier_us]).collect();
         let shares = self.recency.iter().map(|cut| cut.share);
-        (
-            times,
-            shares.chain(self.frequency).chain(self.monetary).collect(),
-        )
+        (times, shares.chain(self.frequency).chain(self.monetary).collect())
     }
 
     /// Returns the cuts that [`to_numbers`](Self::to_numbers) told; none when the numbers are too few.
-    pub(crate) fn from_numbers(
-        buyer_count: u64,
-        currency: String,
-        times: &[i64],
-        numbers: &[f64],
-    ) -> Option<Self> {
+    pub(crate) fn from_numbers(buyer_count: u64, currency: String, times: &[i64], numbers: &[f64]) -> Option<Self> {
         let (times, numbers) = (times.get(..8)?, numbers.get(..12)?);
         let recency = std::array::from_fn(|cut| Recency {
             later_us: times[2 * cut],
@@ -177,13 +153,7 @@ impl Cuts {
         });
         let frequency = std::array::from_fn(|cut| numbers[4 + cut]);
         let monetary = std::array::from_fn(|cut| numbers[8 + cut]);
-        Some(Self {
-            buyer_count,
-            currency,
-            recency,
-            frequency,
-            monetary,
-        })
+        Some(Self { buyer_count, currency, recency, frequency, monetary })
     }
 }
 
@@ -222,11 +192,7 @@ impl<'a> CutsAt<'a> {
             cell.frequency,
             list(&self.cuts.frequency),
             buyer.net_micros as f64 / 1e6,
-            if self.cuts.currency.is_empty() {
-                "of unknown currency"
-            } else {
-                &self.cuts.currency
-            },
+            if self.cuts.currency.is_empty() { "of unknown currency" } else { &self.cuts.currency },
             cell.monetary,
             list(&monetary),
             self.cuts.buyer_count,
@@ -262,10 +228,7 @@ fn plural(count: i64) -> &'static str {
 }
 
 fn list(numbers: &[f64]) -> String {
-    let texts: Vec<String> = numbers
-        .iter()
-        .map(|number| format!("{}", (number * 100.0).round() / 100.0))
-        .collect();
+    let texts: Vec<String> = numbers.iter().map(|number| format!("{}", (number * 100.0).round() / 100.0)).collect();
     texts.join(", ")
 }
 
@@ -279,11 +242,7 @@ mod tests {
     const NOW_US: i64 = 20_000 * DAY_US;
 
     fn buyer(days: i64, order_count: u64, units: i64) -> Buyer {
-        Buyer {
-            last_order_us: NOW_US - days * DAY_US,
-            order_count,
-            net_micros: units * 1_000_000,
-        }
+        Buyer { last_order_us: NOW_US - days * DAY_US, order_count, net_micros: units * 1_000_000 }
     }
 
     #[test]
@@ -292,16 +251,7 @@ mod tests {
 
         for recency in 1..=5 {
             for frequency in 1..=5 {
-                *cells
-                    .entry(
-                        Cell {
-                            recency,
-                            frequency,
-                            monetary: 1,
-                        }
-                        .segment(),
-                    )
-                    .or_default() += 1;
+                *cells.entry(Cell { recency, frequency, monetary: 1 }.segment()).or_default() += 1;
             }
         }
 
@@ -340,16 +290,8 @@ mod tests {
         };
         for recency in 1..=5 {
             for frequency in 1..=5 {
-                let cell = Cell {
-                    recency,
-                    frequency,
-                    monetary: 3,
-                };
-                assert_eq!(
-                    cell.segment(),
-                    published(recency, frequency),
-                    "{recency}{frequency}"
-                );
+                let cell = Cell { recency, frequency, monetary: 3 };
+                assert_eq!(cell.segment(), published(recency, frequency), "{recency}{frequency}");
             }
         }
     }
@@ -357,10 +299,7 @@ mod tests {
     #[test]
     fn quantiles_interpolate_as_type_7_does() {
         // R: quantile(c(1, 2, 3, 4, 10, 20), c(.2, .4, .6, .8), type = 7) is 2 3 4 10.
-        let buyers: Vec<Buyer> = [1, 2, 3, 4, 10, 20]
-            .iter()
-            .map(|count| buyer(0, *count, 0))
-            .collect();
+        let buyers: Vec<Buyer> = [1, 2, 3, 4, 10, 20].iter().map(|count| buyer(0, *count, 0)).collect();
         assert_eq!(Cuts::of(&buyers, "EUR").frequency(), [2.0, 3.0, 4.0, 10.0]);
 
         // R: quantile(c(1, 2, 4, 8), c(.2, .4, .6, .8), type = 7) is 1.6 2.4 3.6 5.6.
@@ -373,32 +312,15 @@ mod tests {
 
     #[test]
     fn recency_cuts_are_exact_at_any_time() {
-        let times = [
-            0,
-            1,
-            90_000_000_000,
-            86_399_999_999,
-            3 * DAY_US + 5,
-            9 * DAY_US,
-            400 * DAY_US,
-        ];
-        let buyers: Vec<Buyer> = times
-            .iter()
-            .map(|ago| Buyer {
-                last_order_us: NOW_US - ago,
-                ..buyer(0, 1, 0)
-            })
-            .collect();
+        let times = [0, 1, 90_000_000_000, 86_399_999_999, 3 * DAY_US + 5, 9 * DAY_US, 400 * DAY_US];
+        let buyers: Vec<Buyer> =
+            times.iter().map(|ago| Buyer { last_order_us: NOW_US - ago, ..buyer(0, 1, 0) }).collect();
         let cuts = Cuts::of(&buyers, "EUR");
 
         for later_us in [0, 1, DAY_US / 3, DAY_US, 17 * DAY_US + 7] {
             let as_of_us = NOW_US + later_us;
-            let mut days: Vec<i64> = buyers
-                .iter()
-                .map(|buyer| days_between(buyer.last_order_us, as_of_us))
-                .collect();
-            let direct = quantiles(&mut days)
-                .map(|(low, high, share)| low as f64 + share * (high - low) as f64);
+            let mut days: Vec<i64> = buyers.iter().map(|buyer| days_between(buyer.last_order_us, as_of_us)).collect();
+            let direct = quantiles(&mut days).map(|(low, high, share)| low as f64 + share * (high - low) as f64);
             assert_eq!(cuts.at(as_of_us).recency, direct);
         }
     }
@@ -409,20 +331,10 @@ mod tests {
         buyers.extend([buyer(1, 9, 500), buyer(2, 8, 400), buyer(30, 3, 50)]);
         let cuts = Cuts::of(&buyers, "EUR");
 
-        let cells: Vec<Cell> = buyers
-            .iter()
-            .map(|buyer| cuts.at(NOW_US).cell(*buyer))
-            .collect();
+        let cells: Vec<Cell> = buyers.iter().map(|buyer| cuts.at(NOW_US).cell(*buyer)).collect();
 
         assert!(cells[..4].iter().all(|cell| *cell == cells[0]));
-        assert_eq!(
-            cells[4],
-            Cell {
-                recency: 5,
-                frequency: 5,
-                monetary: 5
-            }
-        );
+        assert_eq!(cells[4], Cell { recency: 5, frequency: 5, monetary: 5 });
         assert!(cells[0].recency < cells[6].recency && cells[6].recency < cells[4].recency);
     }
 
@@ -431,41 +343,24 @@ mod tests {
         let alone = buyer(3, 1, 10);
         let cuts = Cuts::of(&[alone], "EUR");
 
-        assert_eq!(
-            cuts.at(NOW_US).cell(alone),
-            Cell {
-                recency: 5,
-                frequency: 1,
-                monetary: 1
-            }
-        );
+        assert_eq!(cuts.at(NOW_US).cell(alone), Cell { recency: 5, frequency: 1, monetary: 1 });
         assert_eq!(Cuts::of(&[], "EUR").buyer_count, 0);
     }
 
     #[test]
     fn stored_cuts_come_back_as_they_were() {
-        let buyers: Vec<Buyer> = (1..50)
-            .map(|number| buyer(number * 3, number as u64, number * 7))
-            .collect();
+        let buyers: Vec<Buyer> = (1..50).map(|number| buyer(number * 3, number as u64, number * 7)).collect();
         let cuts = Cuts::of(&buyers, "GBP");
 
         let (times, numbers) = cuts.to_numbers();
 
-        assert_eq!(
-            Cuts::from_numbers(49, "GBP".into(), &times, &numbers),
-            Some(cuts)
-        );
-        assert_eq!(
-            Cuts::from_numbers(49, "GBP".into(), &times[1..], &numbers),
-            None
-        );
+        assert_eq!(Cuts::from_numbers(49, "GBP".into(), &times, &numbers), Some(cuts));
+        assert_eq!(Cuts::from_numbers(49, "GBP".into(), &times[1..], &numbers), None);
     }
 
     #[test]
     fn an_explanation_names_values_cuts_and_segment() {
-        let buyers: Vec<Buyer> = (1..=11)
-            .map(|number| buyer(number * 10, number as u64, number * 7))
-            .collect();
+        let buyers: Vec<Buyer> = (1..=11).map(|number| buyer(number * 10, number as u64, number * 7)).collect();
         let cuts = Cuts::of(&buyers, "GBP");
 
         let text = cuts.at(NOW_US).explain(buyers[0]);

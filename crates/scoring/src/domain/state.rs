@@ -101,10 +101,7 @@ pub(crate) struct State {
 impl State {
     /// Returns the state of somebody of whom nothing is known.
     pub(crate) fn new() -> Self {
-        Self {
-            orders: Some(BTreeMap::new()),
-            ..Self::default()
-        }
+        Self { orders: Some(BTreeMap::new()), ..Self::default() }
     }
 
     /// Takes in one event; returns which inputs changed. Adds the id of the order whose record changed to `touched`.
@@ -129,13 +126,7 @@ impl State {
         }
     }
 
-    fn fold_order(
-        &mut self,
-        time_us: i64,
-        id: u128,
-        told: &OrderTold,
-        touched: &mut BTreeSet<String>,
-    ) -> Inputs {
+    fn fold_order(&mut self, time_us: i64, id: u128, told: &OrderTold, touched: &mut BTreeSet<String>) -> Inputs {
         let orders = self.orders.get_or_insert_default();
         let order = orders.entry(told.subject().to_owned()).or_default();
         let before = order.contribution();
@@ -153,20 +144,13 @@ impl State {
 
     /// Returns the membership in `segment_id`, if there is one.
     pub(crate) fn membership(&self, segment_id: &str) -> Option<usize> {
-        self.memberships
-            .iter()
-            .position(|membership| membership.segment_id == segment_id)
+        self.memberships.iter().position(|membership| membership.segment_id == segment_id)
     }
 }
 
 impl Stats {
     /// Takes the old contribution of one order away and adds the new one. `orders` already holds the new one.
-    fn replace(
-        &mut self,
-        before: &Contribution,
-        after: &Contribution,
-        orders: &BTreeMap<String, Order>,
-    ) {
+    fn replace(&mut self, before: &Contribution, after: &Contribution, orders: &BTreeMap<String, Order>) {
         for sum in &before.sums {
             let value = self.values.entry(sum.currency.clone()).or_default();
             value.order_count -= u64::from(sum.counts);
@@ -184,16 +168,12 @@ impl Stats {
 
         self.order_count += u64::from(after.counted_us.is_some());
         self.order_count -= u64::from(before.counted_us.is_some());
-        let was_extreme = before.counted_us.is_some_and(|old_us| {
-            self.orders_us
-                .is_some_and(|span| old_us <= span.first_us || old_us >= span.last_us)
-        });
+        let was_extreme = before
+            .counted_us
+            .is_some_and(|old_us| self.orders_us.is_some_and(|span| old_us <= span.first_us || old_us >= span.last_us));
         if was_extreme && before.counted_us != after.counted_us {
             self.orders_us = None;
-            for order_us in orders
-                .values()
-                .filter_map(|order| order.contribution().counted_us)
-            {
+            for order_us in orders.values().filter_map(|order| order.contribution().counted_us) {
                 widen(&mut self.orders_us, order_us);
             }
         } else if let Some(order_us) = after.counted_us {
@@ -204,11 +184,7 @@ impl Stats {
     /// Returns the person's most frequent currency; of equally frequent ones the first by code. Empty when unknown.
     pub(crate) fn main_currency(&self) -> &str {
         let mut best: Option<(&str, u64)> = None;
-        for (currency, value) in self
-            .values
-            .iter()
-            .filter(|(currency, _)| !currency.is_empty())
-        {
+        for (currency, value) in self.values.iter().filter(|(currency, _)| !currency.is_empty()) {
             if best.is_none_or(|(_, order_count)| value.order_count > order_count) {
                 best = Some((currency, value.order_count));
             }
@@ -218,28 +194,18 @@ impl Stats {
 
     /// Returns the value less refunds in `currency`, in micros.
     pub(crate) fn net_micros(&self, currency: &str) -> i64 {
-        self.values
-            .get(currency)
-            .map_or(0, |value| value.net_micros)
+        self.values.get(currency).map_or(0, |value| value.net_micros)
     }
 
     /// Returns the value refunded in `currency`, in micros.
     pub(crate) fn refunded_micros(&self, currency: &str) -> i64 {
-        self.values
-            .get(currency)
-            .map_or(0, |value| value.refunded_micros)
+        self.values.get(currency).map_or(0, |value| value.refunded_micros)
     }
 }
 
 fn widen(span: &mut Option<Span>, time_us: i64) {
     *span = Some(match *span {
-        None => Span {
-            first_us: time_us,
-            last_us: time_us,
-        },
-        Some(span) => Span {
-            first_us: span.first_us.min(time_us),
-            last_us: span.last_us.max(time_us),
-        },
+        None => Span { first_us: time_us, last_us: time_us },
+        Some(span) => Span { first_us: span.first_us.min(time_us), last_us: span.last_us.max(time_us) },
     });
 }

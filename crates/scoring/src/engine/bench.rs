@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use kit::TenantId;
 use ::store::{Db, Error, Tx};
+use kit::TenantId;
 
 use crate::domain::judge::{Bench, JudgingCuts, RuleSet, Segment};
 use crate::domain::rule::Rule;
@@ -66,6 +66,7 @@ impl Benches {
         if bench.cuts.version != versions.1 {
             bench.cuts = Arc::new(shards::cuts(db, tenant).await?);
         }
+        self.keep(tenant, &bench);
         Ok(bench)
     }
 
@@ -73,9 +74,16 @@ impl Benches {
         self.lock().get(tenant).cloned().unwrap_or_default()
     }
 
-    /// Kept only by whoever holds a shard's lock: version and content were then read without a change in between.
+    /// Content is read after its version, so it is of that version or a later one: then the next look reads it again.
     fn keep(&self, tenant: &TenantId, bench: &TenantBench) {
-        self.lock().insert(tenant.clone(), bench.clone());
+        let mut known = self.lock();
+        let known = known.entry(tenant.clone()).or_default();
+        if known.rules.version < bench.rules.version {
+            known.rules = Arc::clone(&bench.rules);
+        }
+        if known.cuts.version < bench.cuts.version {
+            known.cuts = Arc::clone(&bench.cuts);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<TenantId, TenantBench>> {

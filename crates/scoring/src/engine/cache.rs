@@ -44,12 +44,7 @@ impl Cache {
     }
 
     /// Takes those of some people out that are there.
-    pub(crate) fn take(
-        &self,
-        tenant: &TenantId,
-        partition: u32,
-        profile_ids: &[String],
-    ) -> HashMap<String, State> {
+    pub(crate) fn take(&self, tenant: &TenantId, partition: u32, profile_ids: &[String]) -> HashMap<String, State> {
         let mut taken = HashMap::with_capacity(profile_ids.len());
         let mut shards = self.lock();
         let Some(kept) = shards.get_mut(&(tenant.clone(), partition)) else { return taken };

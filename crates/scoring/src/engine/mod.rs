@@ -6,8 +6,8 @@
 mod bench;
 mod cache;
 pub(crate) mod keeper;
-pub(crate) mod ranks;
 mod publish;
+pub(crate) mod ranks;
 pub(crate) mod work;
 
 use std::sync::Arc;

@@ -40,6 +40,13 @@ fn record(told: &Told) -> Record {
         key: Bytes::copy_from_slice(told.profile_id.as_bytes()),
         payload: record.encode_to_vec().into(),
         event_time_us,
-        traceparent: told.traceparent.clone(),
+        traceparent: told.traceparent.as_deref().and_then(traced),
     }
+}
+
+/// Returns the trace to go on with: a span of ours below the event's, or the event's own while traces are off.
+fn traced(traceparent: &str) -> Option<String> {
+    let span = tracing::info_span!("scoring.judge");
+    kit::telemetry::set_parent(&span, traceparent);
+    span.in_scope(kit::telemetry::traceparent).or_else(|| Some(traceparent.to_owned()))
 }

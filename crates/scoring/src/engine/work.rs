@@ -67,12 +67,7 @@ pub(crate) struct Occasion<'a> {
 
 impl Work {
     /// Takes the lock of a shard.
-    pub(crate) async fn open(
-        engine: &Engine,
-        tx: &mut Tx,
-        tenant: &TenantId,
-        partition: u32,
-    ) -> Result<Self, Error> {
+    pub(crate) async fn open(engine: &Engine, tx: &mut Tx, tenant: &TenantId, partition: u32) -> Result<Self, Error> {
         let shard = shards::lock(tx, tenant, partition).await?;
         engine.cache.open(tenant, partition, shard.revision);
         let bench = engine.benches.within(tx, tenant).await?;
@@ -232,8 +227,7 @@ impl Work {
         let kept = self.people.into_iter().filter(|(_, person)| !person.is_new);
         let kept: Vec<(String, State)> = kept.map(|(profile_id, person)| (profile_id, person.state)).collect();
         let first_due_us = kept.iter().filter_map(|(_, state)| state.due_us).min();
-        let (engine, tenant, partition, revision) =
-            (self.engine, self.tenant, self.partition, self.shard.revision);
+        let (engine, tenant, partition, revision) = (self.engine, self.tenant, self.partition, self.shard.revision);
         tx.after_commit(move || {
             engine.cache.put_back(&tenant, partition, revision, kept);
             engine.due_at(first_due_us);

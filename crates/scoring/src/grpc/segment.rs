@@ -24,8 +24,7 @@ pub(super) fn shown(segment: StoredSegment, member_count: i64) -> Segment {
 /// Checks a segment's id.
 pub(super) fn check_segment_id(segment_id: &str, field: &str, violations: &mut Violations) {
     let allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-');
-    let is_right =
-        (1..=MAX_SEGMENT_ID_CHARS).contains(&segment_id.len()) && segment_id.bytes().all(allowed);
+    let is_right = (1..=MAX_SEGMENT_ID_CHARS).contains(&segment_id.len()) && segment_id.bytes().all(allowed);
     violations.check(is_right, field, "must be 1 to 64 characters of a-z, 0-9, _ and -");
 }
 

@@ -29,6 +29,6 @@ pub(super) async fn test_segment(
     Ok(TestSegmentResponse {
         matches: rule.matches(&view),
         variables_json: view.to_json().to_string().into_bytes().into(),
-        next_change_time: rule.time().next_change_us(&state, now_us).map(timestamp),
+        next_change_time: rule.next_change_us(&state, now_us).map(timestamp),
     })
 }

@@ -234,8 +234,7 @@ pub(super) fn unpack_order(bytes: &[u8]) -> Result<Order, Error> {
         country: sale.country.map(country),
     });
     let refunds = stored.refunds.into_iter().map(|refund| {
-        let told =
-            Refund { refunded: refund.refunded.map(returned), cancelled: refund.cancelled.map(returned) };
+        let told = Refund { refunded: refund.refunded.map(returned), cancelled: refund.cancelled.map(returned) };
         (refund.refund_id, told)
     });
     Ok(Order { sale, refunds: refunds.collect() })

@@ -53,9 +53,8 @@ pub(crate) async fn save(tx: &mut Tx, tenant: &TenantId, people: &[Changed<'_>])
         }
     }
     // Rare: the only order told in a currency was told again in another one.
-    let has_outdated = |person: &&Changed<'_>| {
-        person.stored.iter().any(|currency| !person.state.stats.values.contains_key(currency))
-    };
+    let has_outdated =
+        |person: &&Changed<'_>| person.stored.iter().any(|currency| !person.state.stats.values.contains_key(currency));
     let outdated: Vec<&str> = people.iter().filter(has_outdated).map(|person| person.profile_id).collect();
     for chunk in outdated.chunks(store::rows_per_statement(1)) {
         store::within!(tx, conn => {

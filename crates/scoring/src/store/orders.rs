@@ -69,12 +69,7 @@ pub(crate) async fn save(tx: &mut Tx, tenant: &TenantId, orders: &[(&str, &str, 
 }
 
 /// Returns orders after a place, by order and person.
-pub(crate) async fn page(
-    db: &Db,
-    tenant: &TenantId,
-    after: (&str, &str),
-    limit: u32,
-) -> Result<Vec<ToldOrder>, Error> {
+pub(crate) async fn page(db: &Db, tenant: &TenantId, after: (&str, &str), limit: u32) -> Result<Vec<ToldOrder>, Error> {
     let rows: Vec<(String, String, Vec<u8>)> = store::on!(db, pool => {
         sqlx::query_as(PAGE)
             .bind(tenant.as_str())

@@ -22,7 +22,7 @@ const DUE: &str = "
     SELECT profile_id, state
       FROM profiles
      WHERE due_us <= $1 AND tenant_id = $2 AND partition = $3
-     ORDER BY due_us, profile_id
+     ORDER BY due_us, tenant_id, partition
      LIMIT $4";
 const FIRST_DUE: &str = "
     SELECT tenant_id, partition, due_us

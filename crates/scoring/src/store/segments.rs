@@ -70,7 +70,12 @@ pub(crate) async fn list(db: &Db, tenant: &TenantId, after: &str, limit: u32) ->
 }
 
 /// Returns segments after one, by id, as the transaction sees them.
-pub(crate) async fn list_in(tx: &mut Tx, tenant: &TenantId, after: &str, limit: u32) -> Result<Vec<StoredSegment>, Error> {
+pub(crate) async fn list_in(
+    tx: &mut Tx,
+    tenant: &TenantId,
+    after: &str,
+    limit: u32,
+) -> Result<Vec<StoredSegment>, Error> {
     Ok(store::within!(tx, conn => {
         sqlx::query_as(LIST).bind(tenant.as_str()).bind(after).bind(i64::from(limit)).fetch_all(&mut *conn).await
     })?)

@@ -223,10 +223,11 @@ pub(crate) async fn save_cuts(
 pub(crate) async fn freshness(db: &Db) -> Result<Vec<Freshness>, Error> {
     let rows: Vec<(String, i64, i64, i64, i64)> =
         store::on!(db, pool => sqlx::query_as(FRESHNESS).fetch_all(pool).await)?;
-    let fresh = |(tenant_id, order_changes, cuts_order_changes, cuts_as_of_us, cuts_version): (String, i64, i64, i64, i64)| {
-        let tenant = self::tenant(&tenant_id)?;
-        Ok(Freshness { tenant, order_changes, cuts_order_changes, cuts_as_of_us, cuts_version })
-    };
+    let fresh =
+        |(tenant_id, order_changes, cuts_order_changes, cuts_as_of_us, cuts_version): (String, i64, i64, i64, i64)| {
+            let tenant = self::tenant(&tenant_id)?;
+            Ok(Freshness { tenant, order_changes, cuts_order_changes, cuts_as_of_us, cuts_version })
+        };
     rows.into_iter().map(fresh).collect()
 }
 
@@ -242,6 +243,5 @@ pub(crate) fn tenant(tenant_id: &str) -> Result<TenantId, Error> {
 
 /// Every statement that stands as a constant, to be prepared by a test on both engines.
 #[cfg(test)]
-pub(crate) const STATEMENTS: [&str; 11] = [
-    LOCK, COUNT_CHANGES, SAVE_PASS, PARTITIONS, BEHIND, VERSIONS, NEXT_RULES, CUTS, SAVE_CUTS, FRESHNESS, CHANGES,
-];
+pub(crate) const STATEMENTS: [&str; 11] =
+    [LOCK, COUNT_CHANGES, SAVE_PASS, PARTITIONS, BEHIND, VERSIONS, NEXT_RULES, CUTS, SAVE_CUTS, FRESHNESS, CHANGES];

@@ -21,13 +21,13 @@ use proto::identity::v1::{
     profile_record::Body,
 };
 use proto::log::v1::log_service_server::LogServiceServer;
-use proto::r#type::v1::{Consent, ConsentState};
 use proto::scoring::v1::scoring_service_client::ScoringServiceClient;
 use proto::scoring::v1::segment_service_client::SegmentServiceClient;
 use proto::scoring::v1::{
     GetScoresRequest, GetScoresResponse, ListSegmentMembersRequest, PutSegmentRequest, ScoreRecord, Segment,
     score_record,
 };
+use proto::r#type::v1::{Consent, ConsentState};
 use store::testing::{TestDb, databases};
 use store::{Cache, Db};
 
@@ -64,7 +64,10 @@ pub fn at(time: &str) -> i64 {
 }
 
 pub fn timestamp(time_us: i64) -> prost_types::Timestamp {
-    prost_types::Timestamp { seconds: time_us.div_euclid(1_000_000), nanos: (time_us.rem_euclid(1_000_000) * 1_000) as i32 }
+    prost_types::Timestamp {
+        seconds: time_us.div_euclid(1_000_000),
+        nanos: (time_us.rem_euclid(1_000_000) * 1_000) as i32,
+    }
 }
 
 impl Shop {
@@ -127,23 +130,29 @@ impl Shop {
     }
 
     pub async fn publish(&self, records: Vec<(&str, Body)>) {
-        let mut tx = self.db.begin().await.unwrap();
+        Self::append(&self.profiles, self.db.clone(), &self.tenant, &self.clock, records).await;
+    }
+
+    pub async fn append(profiles: &EventLog, db: Db, tenant: &TenantId, clock: &Clock, records: Vec<(&str, Body)>) {
+        let mut tx = db.begin().await.unwrap();
         let records = records.into_iter().map(|(profile_id, body)| {
             let payload = ProfileRecord { profile_id: profile_id.into(), body: Some(body) }.encode_to_vec();
             Record {
                 key: Bytes::copy_from_slice(profile_id.as_bytes()),
                 payload: payload.into(),
-                event_time_us: self.clock.now_us(),
+                event_time_us: clock.now_us(),
                 traceparent: None,
             }
         });
-        self.profiles.append(&mut tx, &self.tenant, records.collect()).await.unwrap();
+        profiles.append(&mut tx, tenant, records.collect()).await.unwrap();
         tx.commit().await.unwrap();
     }
 
     pub async fn folded(&self) {
         let ends = self.profiles.ends().await.unwrap();
-        tokio::time::timeout(Duration::from_secs(60), self.follower.reached(&ends)).await.expect("the follower keeps up");
+        tokio::time::timeout(Duration::from_secs(60), self.follower.reached(&ends))
+            .await
+            .expect("the follower keeps up");
     }
 
     /// Returns an event of a person, with the given body and time.
@@ -174,7 +183,10 @@ impl Shop {
 
     pub fn view(&mut self, time_us: i64) -> Body {
         let action = event::product_activity::Action::Viewed.into();
-        self.event(time_us, event::event::Body::ProductActivity(event::ProductActivity { action, ..Default::default() }))
+        self.event(
+            time_us,
+            event::event::Body::ProductActivity(event::ProductActivity { action, ..Default::default() }),
+        )
     }
 
     pub async fn put(&mut self, segment_id: &str, expression: &str) {
@@ -272,11 +284,8 @@ pub fn ordered(
 }
 
 pub fn updated(traits: &[(&str, &str)], consents: &[(&str, &str, bool)]) -> Body {
-    let traits = traits.iter().map(|(name, value)| Trait {
-        name: (*name).into(),
-        value: (*value).into(),
-        ..Default::default()
-    });
+    let traits =
+        traits.iter().map(|(name, value)| Trait { name: (*name).into(), value: (*value).into(), ..Default::default() });
     let consents = consents.iter().map(|(purpose, channel, yes)| Consent {
         purpose: (*purpose).into(),
         channel: (*channel).into(),

@@ -1,8 +1,6 @@
 //! What a parsed rule reads, whether it may be run at all, and how it uses time.
 
-use cel::common::ast::{
-    CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, SelectExpr, operators,
-};
+use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, SelectExpr, operators};
 
 use super::time::{Base, TimeUse};
 use super::vocabulary::{RFM_FIELDS, STATS, VARIABLES};
@@ -62,17 +60,10 @@ pub(crate) struct Analysis {
 
 /// Looks an expression over.
 pub(crate) fn analyse(expression: &IdedExpr) -> Result<Analysis, Finding> {
-    let mut walk = Walk {
-        found: Analysis::default(),
-        bound: Vec::new(),
-        in_macro: false,
-    };
+    let mut walk = Walk { found: Analysis::default(), bound: Vec::new(), in_macro: false };
     let steps = walk.expression(expression, 0)?;
     if steps > MAX_STEPS {
-        return finding(
-            expression.id,
-            "is too much work: lists inside exists, all, map or filter are too long",
-        );
+        return finding(expression.id, "is too much work: lists inside exists, all, map or filter are too long");
     }
     Ok(walk.found)
 }
@@ -101,28 +92,19 @@ impl<'e> Walk<'e> {
                 let mut steps = 1;
                 for entry in &map.entries {
                     if let EntryExpr::MapEntry(entry) = &entry.expr {
-                        steps += self.expression(&entry.key, depth + 1)?
-                            + self.expression(&entry.value, depth + 1)?;
+                        steps += self.expression(&entry.key, depth + 1)? + self.expression(&entry.value, depth + 1)?;
                     }
                 }
                 Ok(steps)
             }
-            Expr::Struct(message) => finding(
-                node.id,
-                format!(
-                    "builds a message {:?}, and there are none",
-                    message.type_name
-                ),
-            ),
+            Expr::Struct(message) => {
+                finding(node.id, format!("builds a message {:?}, and there are none", message.type_name))
+            }
             Expr::Unspecified => finding(node.id, "is incomplete"),
         }
     }
 
-    fn all(
-        &mut self,
-        nodes: impl Iterator<Item = &'e IdedExpr>,
-        depth: usize,
-    ) -> Result<usize, Finding> {
+    fn all(&mut self, nodes: impl Iterator<Item = &'e IdedExpr>, depth: usize) -> Result<usize, Finding> {
         let mut steps = 1;
         for node in nodes {
             steps += self.expression(node, depth + 1)?;
@@ -148,22 +130,14 @@ impl<'e> Walk<'e> {
             _ => {
                 return finding(
                     node,
-                    format!(
-                        "reads the unknown variable {name:?}; there are {}",
-                        VARIABLES.join(", ")
-                    ),
+                    format!("reads the unknown variable {name:?}; there are {}", VARIABLES.join(", ")),
                 );
             }
         }
         Ok(1)
     }
 
-    fn select(
-        &mut self,
-        node: u64,
-        select: &'e SelectExpr,
-        depth: usize,
-    ) -> Result<usize, Finding> {
+    fn select(&mut self, node: u64, select: &'e SelectExpr, depth: usize) -> Result<usize, Finding> {
         let Some(variable) = self.variable(&select.operand) else {
             return Ok(1 + self.expression(&select.operand, depth + 1)?);
         };
@@ -179,12 +153,7 @@ impl<'e> Walk<'e> {
                 self.reads_rfm();
                 Ok(())
             }
-            "rfm" => unknown_field(
-                node,
-                "rfm",
-                field,
-                RFM_FIELDS.iter().map(|(known, _)| *known),
-            ),
+            "rfm" => unknown_field(node, "rfm", field, RFM_FIELDS.iter().map(|(known, _)| *known)),
             "traits" => {
                 self.found.inputs |= TRAITS;
                 Ok(())
@@ -193,10 +162,7 @@ impl<'e> Walk<'e> {
                 self.found.inputs |= CONSENTS;
                 Ok(())
             }
-            _ => finding(
-                node,
-                format!("reads {variable}.{field}, but {variable} has no fields"),
-            ),
+            _ => finding(node, format!("reads {variable}.{field}, but {variable} has no fields")),
         }
     }
 
@@ -213,7 +179,6 @@ impl<'e> Walk<'e> {
 
     fn reads_rfm(&mut self) {
         self.found.inputs |= RFM;
-        self.found.time.daily = true;
     }
 
     fn call(&mut self, node: u64, call: &'e CallExpr, depth: usize) -> Result<usize, Finding> {
@@ -222,9 +187,7 @@ impl<'e> Walk<'e> {
             if is_comparison(name) && self.comparison(left, right) {
                 return Ok(4);
             }
-            if let (operators::INDEX, Some(variable), Some(field)) =
-                (name, self.variable(left), text_of(right))
-            {
+            if let (operators::INDEX, Some(variable), Some(field)) = (name, self.variable(left), text_of(right)) {
                 self.field(node, variable, field)?;
                 return Ok(3);
             }
@@ -232,13 +195,7 @@ impl<'e> Walk<'e> {
         // Operators and the steps of macros have names that no expression can spell.
         let is_operator = !name.starts_with(|first: char| first.is_ascii_alphabetic());
         if !is_operator && !FUNCTIONS.contains(&name) {
-            return finding(
-                node,
-                format!(
-                    "calls the unknown function {name:?}; there are {}",
-                    FUNCTIONS.join(", ")
-                ),
-            );
+            return finding(node, format!("calls the unknown function {name:?}; there are {}", FUNCTIONS.join(", ")));
         }
         self.all(call.target.as_deref().into_iter().chain(&call.args), depth)
     }
@@ -248,10 +205,7 @@ impl<'e> Walk<'e> {
         for (age, number) in [(left, right), (right, left)] {
             if let (Some(base), Some(number)) = (self.age(age), number_of(number)) {
                 self.found.time.compared(base, number);
-                let inputs = STATS
-                    .iter()
-                    .find(|(known, _)| *known == base.variable())
-                    .map(|(_, inputs)| inputs);
+                let inputs = STATS.iter().find(|(known, _)| *known == base.variable()).map(|(_, inputs)| inputs);
                 self.found.inputs |= inputs.expect("every base is a field of stats");
                 return true;
             }
@@ -262,9 +216,7 @@ impl<'e> Walk<'e> {
     /// Returns which age a node reads, if it reads nothing else.
     fn age(&self, node: &'e IdedExpr) -> Option<Base> {
         match &node.expr {
-            Expr::Select(select)
-                if !select.test && self.variable(&select.operand) == Some("stats") =>
-            {
+            Expr::Select(select) if !select.test && self.variable(&select.operand) == Some("stats") => {
                 Base::of_variable(&select.field)
             }
             _ => None,
@@ -274,9 +226,7 @@ impl<'e> Walk<'e> {
     /// Returns the name of the variable that a node is, unless a macro has bound that name.
     fn variable(&self, node: &'e IdedExpr) -> Option<&'e str> {
         match &node.expr {
-            Expr::Ident(name)
-                if !self.bound.contains(&name.as_str()) && VARIABLES.contains(&name.as_str()) =>
-            {
+            Expr::Ident(name) if !self.bound.contains(&name.as_str()) && VARIABLES.contains(&name.as_str()) => {
                 Some(name)
             }
             _ => None,
@@ -297,12 +247,8 @@ impl<'e> Walk<'e> {
         let range_steps = self.expression(&comprehension.iter_range, depth + 1)?;
         self.bound.push(&comprehension.iter_var);
         self.bound.extend(comprehension.iter_var2.as_deref());
-        let parts = [
-            &comprehension.accu_init,
-            &comprehension.loop_cond,
-            &comprehension.loop_step,
-            &comprehension.result,
-        ];
+        let parts =
+            [&comprehension.accu_init, &comprehension.loop_cond, &comprehension.loop_step, &comprehension.result];
         let loop_steps = self.all(parts.into_iter(), depth)?;
         self.bound.clear();
         self.in_macro = false;
@@ -345,10 +291,7 @@ fn text_of(node: &IdedExpr) -> Option<&str> {
 }
 
 fn finding<T>(node: u64, message: impl Into<String>) -> Result<T, Finding> {
-    Err(Finding {
-        node,
-        message: message.into(),
-    })
+    Err(Finding { node, message: message.into() })
 }
 
 fn unknown_field<T>(
@@ -358,11 +301,5 @@ fn unknown_field<T>(
     known: impl Iterator<Item = &'static str>,
 ) -> Result<T, Finding> {
     let known: Vec<&str> = known.collect();
-    finding(
-        node,
-        format!(
-            "reads the unknown field {variable}.{field}; {variable} has {}",
-            known.join(", ")
-        ),
-    )
+    finding(node, format!("reads the unknown field {variable}.{field}; {variable} has {}", known.join(", ")))
 }

@@ -11,6 +11,7 @@ use super::MAX_CHARS;
 use super::analysis::{Analysis, analyse};
 use super::time::TimeUse;
 use super::vocabulary::View;
+use crate::domain::next_midnight;
 use crate::domain::rfm::Cell;
 use crate::domain::state::{CURRENCY, Inputs, RFM, Span, State};
 
@@ -43,11 +44,7 @@ pub(crate) struct RuleError {
 
 impl RuleError {
     fn at_start(message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            line: 1,
-            column: 1,
-        }
+        Self { message: message.into(), line: 1, column: 1 }
     }
 }
 
@@ -61,13 +58,9 @@ impl Rule {
             .stack_size(PARSER_STACK_BYTES)
             // Analysed here too: what is nested too deeply to be walked or dropped elsewhere never leaves this thread.
             .spawn(move || compile_here(&text))
-            .map_err(|_| {
-                RuleError::at_start("cannot be compiled now: the system has no thread left")
-            })?;
+            .map_err(|_| RuleError::at_start("cannot be compiled now: the system has no thread left"))?;
         // A panic of the parser ends that thread and nothing else.
-        let rule = compiling
-            .join()
-            .unwrap_or_else(|_| Err(RuleError::at_start("cannot be parsed")))?;
+        let rule = compiling.join().unwrap_or_else(|_| Err(RuleError::at_start("cannot be parsed")))?;
         rule.check_on_sample()?;
         Ok(rule)
     }
@@ -87,7 +80,15 @@ impl Rule {
         self.inputs() & (RFM | CURRENCY) != 0
     }
 
-    /// Returns how the rule uses time.
+    /// Returns the first instant after `now_us` at which time alone may change the answer for one person.
+    ///
+    /// RFM cuts move each midnight (UTC); people are judged again then because the cuts moved, not by timers.
+    pub(crate) fn next_change_us(&self, state: &State, now_us: i64) -> Option<i64> {
+        let moved_cuts = (self.inputs() & RFM != 0).then(|| next_midnight(now_us));
+        self.time().next_change_us(state, now_us).into_iter().chain(moved_cuts).min()
+    }
+
+    /// Returns how the rule uses time, moved cuts aside.
     pub(crate) fn time(&self) -> &TimeUse {
         &self.analysis.time
     }
@@ -109,27 +110,16 @@ impl Rule {
     /// Refuses what could never match: a rule that yields no truth value, or that mixes types that do not mix.
     fn check_on_sample(&self) -> Result<(), RuleError> {
         let sample = sample();
-        let rfm = Some(Cell {
-            recency: 3,
-            frequency: 3,
-            monetary: 3,
-        });
-        let view = View {
-            state: &sample,
-            now_us: 1_700_000_000_000_000,
-            rfm,
-            currency: "EUR",
-        };
+        let rfm = Some(Cell { recency: 3, frequency: 3, monetary: 3 });
+        let view = View { state: &sample, now_us: 1_700_000_000_000_000, rfm, currency: "EUR" };
         match self.evaluate(&view) {
             None => Err(RuleError::at_start("cannot be evaluated")),
             Some(Ok(Outcome::Answer(_))) => Ok(()),
-            Some(Ok(Outcome::Other(kind))) => Err(RuleError::at_start(format!(
-                "must yield true or false, and yields a value of type {kind}"
-            ))),
+            Some(Ok(Outcome::Other(kind))) => {
+                Err(RuleError::at_start(format!("must yield true or false, and yields a value of type {kind}")))
+            }
             Some(Err(error)) if depends_on_the_person(&error) => Ok(()),
-            Some(Err(error)) => Err(RuleError::at_start(format!(
-                "can never be evaluated: {error}"
-            ))),
+            Some(Err(error)) => Err(RuleError::at_start(format!("can never be evaluated: {error}"))),
         }
     }
 }
@@ -160,17 +150,10 @@ fn sample() -> State {
     state.stats.event_count = 30;
     state.stats.product_view_count = 12;
     state.stats.cart_add_count = 5;
-    let span = Span {
-        first_us: 1_600_000_000_000_000,
-        last_us: 1_690_000_000_000_000,
-    };
+    let span = Span { first_us: 1_600_000_000_000_000, last_us: 1_690_000_000_000_000 };
     state.stats.orders_us = Some(span);
     state.stats.events_us = Some(span);
-    let value = crate::domain::state::Value {
-        order_count: 3,
-        net_micros: 90_000_000,
-        refunded_micros: 10_000_000,
-    };
+    let value = crate::domain::state::Value { order_count: 3, net_micros: 90_000_000, refunded_micros: 10_000_000 };
     state.stats.values.insert("EUR".into(), value);
     state
 }
@@ -180,9 +163,7 @@ fn check_text(expression: &str) -> Result<(), RuleError> {
         return Err(RuleError::at_start("must not be empty"));
     }
     if expression.chars().count() > MAX_CHARS {
-        return Err(RuleError::at_start(format!(
-            "must be at most {MAX_CHARS} characters"
-        )));
+        return Err(RuleError::at_start(format!("must be at most {MAX_CHARS} characters")));
     }
     let mut open = 0_usize;
     for (offset, character) in expression.char_indices() {
@@ -207,11 +188,7 @@ fn compile_here(text: &str) -> Result<Rule, RuleError> {
     let program = Program::compile(text).map_err(|errors| first_parse_error(&errors))?;
     let analysis = analyse(program.expression()).map_err(|finding| {
         let (line, column) = place(program.source_info(), finding.node, text);
-        RuleError {
-            message: finding.message,
-            line,
-            column,
-        }
+        RuleError { message: finding.message, line, column }
     })?;
     Ok(Rule { program, analysis })
 }
@@ -229,13 +206,8 @@ fn first_parse_error(errors: &ParseErrors) -> RuleError {
 }
 
 fn place(source: &SourceInfo, node: u64, text: &str) -> (usize, usize) {
-    let characters = source
-        .offset_for(node)
-        .map_or(0, |(start, _)| start as usize);
-    let offset = text
-        .char_indices()
-        .nth(characters)
-        .map_or(0, |(offset, _)| offset);
+    let characters = source.offset_for(node).map_or(0, |(start, _)| start as usize);
+    let offset = text.char_indices().nth(characters).map_or(0, |(offset, _)| offset);
     position(text, offset)
 }
 
@@ -243,10 +215,7 @@ fn place(source: &SourceInfo, node: u64, text: &str) -> (usize, usize) {
 fn position(text: &str, offset: usize) -> (usize, usize) {
     let before = &text[..offset];
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    (
-        before.matches('\n').count() + 1,
-        before[line_start..].chars().count() + 1,
-    )
+    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
 }
 
 #[cfg(test)]

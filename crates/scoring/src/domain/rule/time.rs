@@ -17,12 +17,7 @@ pub(crate) enum Base {
 }
 
 /// Every base, in the order of their slots in [`TimeUse`].
-pub(crate) const BASES: [Base; 4] = [
-    Base::FirstOrder,
-    Base::LastOrder,
-    Base::FirstEvent,
-    Base::LastEvent,
-];
+pub(crate) const BASES: [Base; 4] = [Base::FirstOrder, Base::LastOrder, Base::FirstEvent, Base::LastEvent];
 
 impl Base {
     /// Returns the name of the variable below `stats`.
@@ -57,7 +52,7 @@ impl Base {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct TimeUse {
     ages: [Age; 4],
-    /// Whether it reads the time in another way (`now`, RFM): judged again every midnight (UTC).
+    /// Whether it reads `now`: judged again every midnight (UTC).
     pub(crate) daily: bool,
 }
 
@@ -93,21 +88,14 @@ impl TimeUse {
 
     /// Whether time alone can ever change the answer.
     pub(crate) fn is_timeless(&self) -> bool {
-        !self.daily
-            && self
-                .ages
-                .iter()
-                .all(|age| age.days.is_empty() && !age.every_day)
+        !self.daily && self.ages.iter().all(|age| age.days.is_empty() && !age.every_day)
     }
 
     /// Returns the first instant after `now_us` at which time alone may change the answer for one person.
     pub(crate) fn next_change_us(&self, state: &State, now_us: i64) -> Option<i64> {
         let ages = BASES.into_iter().zip(&self.ages);
-        let of_ages =
-            ages.filter_map(|(base, age)| age.next_change_us(base.instant_us(state)?, now_us));
-        of_ages
-            .chain(self.daily.then(|| next_midnight(now_us)))
-            .min()
+        let of_ages = ages.filter_map(|(base, age)| age.next_change_us(base.instant_us(state)?, now_us));
+        of_ages.chain(self.daily.then(|| next_midnight(now_us))).min()
     }
 }
 
@@ -118,10 +106,7 @@ impl Age {
             let today = now_us.checked_sub(instant_us)?.div_euclid(DAY_US);
             return turn_us(today + 1);
         }
-        self.days
-            .iter()
-            .filter_map(|days| turn_us(*days))
-            .find(|turn_us| *turn_us > now_us)
+        self.days.iter().filter_map(|days| turn_us(*days)).find(|turn_us| *turn_us > now_us)
     }
 }
 
@@ -131,10 +116,7 @@ mod tests {
 
     fn bought_at(order_us: i64) -> State {
         let mut state = State::new();
-        state.stats.orders_us = Some(Span {
-            first_us: order_us,
-            last_us: order_us,
-        });
+        state.stats.orders_us = Some(Span { first_us: order_us, last_us: order_us });
         state
     }
 
@@ -145,10 +127,7 @@ mod tests {
         let state = bought_at(5);
 
         assert_eq!(time.next_change_us(&state, 10), Some(60 * DAY_US + 5));
-        assert_eq!(
-            time.next_change_us(&state, 60 * DAY_US + 5),
-            Some(61 * DAY_US + 5)
-        );
+        assert_eq!(time.next_change_us(&state, 60 * DAY_US + 5), Some(61 * DAY_US + 5));
         assert_eq!(time.next_change_us(&state, 61 * DAY_US + 5), None);
         assert_eq!(time.next_change_us(&State::new(), 10), None);
     }
@@ -158,14 +137,8 @@ mod tests {
         let mut time = TimeUse::default();
         time.used(Base::LastOrder);
 
-        assert_eq!(
-            time.next_change_us(&bought_at(5), 3 * DAY_US),
-            Some(3 * DAY_US + 5)
-        );
-        assert_eq!(
-            time.next_change_us(&bought_at(5), 3 * DAY_US + 5),
-            Some(4 * DAY_US + 5)
-        );
+        assert_eq!(time.next_change_us(&bought_at(5), 3 * DAY_US), Some(3 * DAY_US + 5));
+        assert_eq!(time.next_change_us(&bought_at(5), 3 * DAY_US + 5), Some(4 * DAY_US + 5));
     }
 
     #[test]

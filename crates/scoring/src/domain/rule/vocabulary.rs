@@ -35,12 +35,8 @@ pub(crate) const STATS: [(&str, Inputs); 14] = [
 ];
 
 /// Fields of `rfm`.
-pub(crate) const RFM_FIELDS: [(&str, Inputs); 4] = [
-    ("recency", RFM),
-    ("frequency", RFM),
-    ("monetary", RFM),
-    ("segment", RFM),
-];
+pub(crate) const RFM_FIELDS: [(&str, Inputs); 4] =
+    [("recency", RFM), ("frequency", RFM), ("monetary", RFM), ("segment", RFM)];
 
 /// The RFM cell of a person; none without orders.
 pub(crate) type Rfm = Option<Cell>;
@@ -64,17 +60,11 @@ impl VariableResolver for View<'_> {
     fn resolve<'b>(&'b self, variable: &str) -> Option<CowVal<'b, 'b>> {
         match variable.split_once('.') {
             Some(("stats", field)) => self.stat(field),
-            Some(("traits", name)) => self
-                .state
-                .traits
-                .get(name)
-                .map(|text| CowVal::owned(CelString::from(text.as_str()))),
+            Some(("traits", name)) => {
+                self.state.traits.get(name).map(|text| CowVal::owned(CelString::from(text.as_str())))
+            }
             Some(("rfm", field)) => self.rfm_field(field),
-            Some(("consents", key)) => self
-                .state
-                .consents
-                .get(key)
-                .map(|answer| CowVal::owned(CelBool::from(*answer))),
+            Some(("consents", key)) => self.state.consents.get(key).map(|answer| CowVal::owned(CelBool::from(*answer))),
             Some(_) => None,
             None => self.variable(variable),
         }
@@ -83,42 +73,24 @@ impl VariableResolver for View<'_> {
 
 impl<'a> View<'a> {
     fn currency(&self) -> &'a str {
-        if self.currency.is_empty() {
-            self.state.stats.main_currency()
-        } else {
-            self.currency
-        }
+        if self.currency.is_empty() { self.state.stats.main_currency() } else { self.currency }
     }
 
     fn variable<'b>(&'b self, name: &str) -> Option<CowVal<'b, 'b>> {
         match name {
             "stats" => {
-                let fields = STATS
-                    .iter()
-                    .filter_map(|(field, _)| Some((*field, self.stat(field)?)));
-                Some(map(fields.map(|(field, value)| {
-                    (CelString::from(field), value.into_owned())
-                })))
+                let fields = STATS.iter().filter_map(|(field, _)| Some((*field, self.stat(field)?)));
+                Some(map(fields.map(|(field, value)| (CelString::from(field), value.into_owned()))))
             }
             "rfm" => {
-                let fields = RFM_FIELDS
-                    .iter()
-                    .filter_map(|(field, _)| Some((*field, self.rfm_field(field)?)));
-                Some(map(fields.map(|(field, value)| {
-                    (CelString::from(field), value.into_owned())
-                })))
+                let fields = RFM_FIELDS.iter().filter_map(|(field, _)| Some((*field, self.rfm_field(field)?)));
+                Some(map(fields.map(|(field, value)| (CelString::from(field), value.into_owned()))))
             }
             "traits" => Some(map(self.state.traits.iter().map(|(name, text)| {
-                (
-                    CelString::from(name.as_str()),
-                    Box::new(CelString::from(text.as_str())) as Box<dyn Val + 'b>,
-                )
+                (CelString::from(name.as_str()), Box::new(CelString::from(text.as_str())) as Box<dyn Val + 'b>)
             }))),
             "consents" => Some(map(self.state.consents.iter().map(|(key, answer)| {
-                (
-                    CelString::from(key.as_str()),
-                    Box::new(CelBool::from(*answer)) as Box<dyn Val + 'b>,
-                )
+                (CelString::from(key.as_str()), Box::new(CelBool::from(*answer)) as Box<dyn Val + 'b>)
             }))),
             "now" => {
                 let now = DateTime::from_timestamp_micros(self.now_us)?;
@@ -131,17 +103,10 @@ impl<'a> View<'a> {
     fn stat<'b>(&'b self, field: &str) -> Option<CowVal<'b, 'b>> {
         if let Some(base) = Base::of_variable(field) {
             let instant_us = base.instant_us(self.state)?;
-            return Some(CowVal::owned(CelInt::from(days_between(
-                instant_us,
-                self.now_us,
-            ))));
+            return Some(CowVal::owned(CelInt::from(days_between(instant_us, self.now_us))));
         }
         let stats = &self.state.stats;
-        let count = |count: u64| {
-            Some(CowVal::owned(CelInt::from(
-                i64::try_from(count).unwrap_or(i64::MAX),
-            )))
-        };
+        let count = |count: u64| Some(CowVal::owned(CelInt::from(i64::try_from(count).unwrap_or(i64::MAX))));
         let number = |micros: i64| Some(CowVal::owned(CelDouble::from(units(micros))));
         match field {
             "order_count" => count(stats.order_count),
@@ -150,22 +115,14 @@ impl<'a> View<'a> {
             "cart_add_count" => count(stats.cart_add_count),
             "net_value" => number(stats.net_micros(self.currency())),
             "refunded_value" => number(stats.refunded_micros(self.currency())),
-            "average_order_value" => {
-                Some(CowVal::owned(CelDouble::from(self.average_order_value())))
-            }
+            "average_order_value" => Some(CowVal::owned(CelDouble::from(self.average_order_value()))),
             "net_values" => Some(map(stats.values.iter().map(|(currency, value)| {
                 let number = CelDouble::from(units(value.net_micros));
-                (
-                    CelString::from(currency.as_str()),
-                    Box::new(number) as Box<dyn Val + 'b>,
-                )
+                (CelString::from(currency.as_str()), Box::new(number) as Box<dyn Val + 'b>)
             }))),
             "refunded_values" => Some(map(stats.values.iter().map(|(currency, value)| {
                 let number = CelDouble::from(units(value.refunded_micros));
-                (
-                    CelString::from(currency.as_str()),
-                    Box::new(number) as Box<dyn Val + 'b>,
-                )
+                (CelString::from(currency.as_str()), Box::new(number) as Box<dyn Val + 'b>)
             }))),
             "currency" => Some(CowVal::owned(CelString::from(self.currency()))),
             _ => None,
@@ -173,33 +130,18 @@ impl<'a> View<'a> {
     }
 
     fn average_order_value(&self) -> f64 {
-        let value = self
-            .state
-            .stats
-            .values
-            .get(self.currency())
-            .copied()
-            .unwrap_or_default();
-        if value.order_count == 0 {
-            0.0
-        } else {
-            units(value.net_micros) / value.order_count as f64
-        }
+        let value = self.state.stats.values.get(self.currency()).copied().unwrap_or_default();
+        if value.order_count == 0 { 0.0 } else { units(value.net_micros) / value.order_count as f64 }
     }
 
     fn rfm_field<'b>(&'b self, field: &str) -> Option<CowVal<'b, 'b>> {
-        let score = |pick: fn(Cell) -> u8| {
-            Some(CowVal::owned(CelInt::from(
-                self.rfm.map_or(0, |cell| i64::from(pick(cell))),
-            )))
-        };
+        let score =
+            |pick: fn(Cell) -> u8| Some(CowVal::owned(CelInt::from(self.rfm.map_or(0, |cell| i64::from(pick(cell))))));
         match field {
             "recency" => score(|cell| cell.recency),
             "frequency" => score(|cell| cell.frequency),
             "monetary" => score(|cell| cell.monetary),
-            "segment" => Some(CowVal::owned(CelString::from(
-                self.rfm.map_or("", Cell::segment),
-            ))),
+            "segment" => Some(CowVal::owned(CelString::from(self.rfm.map_or("", Cell::segment)))),
             _ => None,
         }
     }
@@ -248,9 +190,8 @@ impl<'a> View<'a> {
 }
 
 fn map<'b>(entries: impl Iterator<Item = (CelString<'b>, Box<dyn Val + 'b>)>) -> CowVal<'b, 'b> {
-    let entries: HashMap<CelMapKey<'b>, Box<dyn Val + 'b>> = entries
-        .map(|(key, value)| (CelMapKey::String(key), value))
-        .collect();
+    let entries: HashMap<CelMapKey<'b>, Box<dyn Val + 'b>> =
+        entries.map(|(key, value)| (CelMapKey::String(key), value)).collect();
     CowVal::owned(CelMap::from(entries))
 }
 
