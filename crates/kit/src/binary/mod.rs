@@ -193,8 +193,8 @@ async fn run<S: Service>(config: &S::Config, listener: TcpListener, shutdown: Sh
     }
 }
 
-/// Asks the service at `listen` over gRPC health. For images without a shell.
-async fn healthcheck(listen: SocketAddr) -> Result<(), Error> {
+/// Asks the process that serves at `listen`, on this machine, over gRPC health whether it is ready. For images without a shell.
+pub async fn healthcheck(listen: SocketAddr) -> Result<(), Error> {
     let host = if listen.ip().is_unspecified() { "127.0.0.1".to_owned() } else { host_of(listen) };
     let url = format!("http://{host}:{}", listen.port());
     let channel = channel::remote(&url, ChannelOptions::new(Credential::none()))?;
