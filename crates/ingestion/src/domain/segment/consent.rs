@@ -14,18 +14,18 @@ pub(crate) fn take_consents(context: &mut Members<'_>) -> Vec<Consent> {
     let mut consents: Vec<Consent> = Vec::new();
     let mut all_read = true;
     for (category, answer) in categories.left() {
-        let purpose = purpose(category);
+        let (purpose, channel) = purpose_and_channel(category);
         let Some(granted) = answer.boolean().filter(|_| !purpose.is_empty()) else {
             all_read = false;
             continue;
         };
         let state = if granted { ConsentState::Granted } else { ConsentState::Denied };
-        match consents.iter_mut().find(|known| known.purpose == purpose) {
+        match consents.iter_mut().find(|known| known.purpose == purpose && known.channel == channel) {
             Some(known) if !granted => known.set_state(ConsentState::Denied),
             Some(_) => {}
             None => consents.push(Consent {
                 purpose,
-                channel: String::new(),
+                channel: channel.to_owned(),
                 state: state.into(),
                 decided_time: None,
                 proof: "context.consent.categoryPreferences".to_owned(),
@@ -36,19 +36,26 @@ pub(crate) fn take_consents(context: &mut Members<'_>) -> Vec<Consent> {
     if all_read && consent.nothing_left() {
         context.take("consent");
     }
-    consents.sort_by(|one, other| one.purpose.cmp(&other.purpose));
+    consents.sort_by(|one, other| (&one.purpose, &one.channel).cmp(&(&other.purpose, &other.channel)));
     consents
 }
 
-/// Returns our purpose for a category of a consent banner.
-fn purpose(category: &str) -> String {
+/// Returns our purpose, and the channel it is limited to, for a category of a consent banner: `marketing_email` is
+/// marketing by e-mail. To be shown adverts elsewhere is another thing than to be written to, so `advertising` stays a
+/// purpose of its own.
+fn purpose_and_channel(category: &str) -> (String, &'static str) {
     let kind = to_kind(category);
-    match kind.as_str() {
-        "marketing" | "advertising" | "targeting" => "marketing".to_owned(),
-        "analytics" | "performance" => "analytics".to_owned(),
-        "functional" | "personalization" | "personalisation" => "personalisation".to_owned(),
-        _ => kind,
-    }
+    let purpose = match kind.as_str() {
+        "marketing_email" => return ("marketing".to_owned(), "email"),
+        "marketing_sms" => return ("marketing".to_owned(), "sms"),
+        "marketing_push" => return ("marketing".to_owned(), "push"),
+        "marketing" => "marketing",
+        "advertising" | "targeting" => "advertising",
+        "analytics" | "performance" => "analytics",
+        "functional" | "personalization" | "personalisation" => "personalisation",
+        _ => return (kind, ""),
+    };
+    (purpose.to_owned(), "")
 }
 
 #[cfg(test)]
@@ -58,16 +65,26 @@ mod tests {
     #[test]
     fn categories_become_purposes_and_a_refusal_wins() {
         let text = r#"{"consent":{"categoryPreferences":
-            {"Advertising":true,"Marketing":false,"Analytics":true,"Functional":true,"Live Chat":false}}}"#;
+            {"Advertising":true,"Targeting":false,"Analytics":true,"Functional":true,"Live Chat":false,
+             "marketing_email":false,"Marketing SMS":true}}}"#;
         let mut context = Members::parse(text).unwrap();
 
         let consents = take_consents(&mut context);
 
-        let answers: Vec<_> =
-            consents.iter().map(|one| (one.purpose.as_str(), one.state() == ConsentState::Granted)).collect();
+        let answers: Vec<_> = consents
+            .iter()
+            .map(|one| (one.purpose.as_str(), one.channel.as_str(), one.state() == ConsentState::Granted))
+            .collect();
         assert_eq!(
             answers,
-            [("analytics", true), ("live_chat", false), ("marketing", false), ("personalisation", true)]
+            [
+                ("advertising", "", false),
+                ("analytics", "", true),
+                ("live_chat", "", false),
+                ("marketing", "email", false),
+                ("marketing", "sms", true),
+                ("personalisation", "", true)
+            ]
         );
         assert!(context.nothing_left());
     }

@@ -190,7 +190,7 @@ fn consents_are_stated_by_context_and_by_event() {
     );
 
     assert!(matches!(event.body, Some(Body::ConsentChanged(_))));
-    assert_eq!((event.consents[0].purpose.as_str(), event.consents[0].state()), ("marketing", ConsentState::Denied));
+    assert_eq!((event.consents[0].purpose.as_str(), event.consents[0].state()), ("advertising", ConsentState::Denied));
     assert_eq!(event.consents[0].decided_time, event.event_time);
 }
 
