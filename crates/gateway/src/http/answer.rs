@@ -20,6 +20,7 @@ impl From<Error> for Failure {
 /// Returns the answer to a failed HTTP request. Causes stay inside.
 pub(crate) fn of_error(failure: &Error) -> Response {
     let status = match failure.kind {
+        Kind::InvalidArgument if failure.reason == "BODY_TOO_LARGE" => StatusCode::PAYLOAD_TOO_LARGE,
         Kind::InvalidArgument => StatusCode::BAD_REQUEST,
         Kind::Unauthenticated => StatusCode::UNAUTHORIZED,
         Kind::PermissionDenied => StatusCode::FORBIDDEN,
