@@ -3,19 +3,22 @@
 use std::collections::HashSet;
 
 use kit::TenantId;
-use sqlx::{AssertSqlSafe, Row};
+use sqlx::AssertSqlSafe;
 use store::{Db, Error, Tx};
 
 use crate::domain::finish::MessageHash;
 
-/// Rows in one statement; full ones share one prepared statement.
+/// Rows in one statement.
 const ROWS: usize = 500;
-/// Statements of so few rows are worth keeping prepared as well: single events are common.
+/// So few rows are told at once.
 const FEW_ROWS: usize = 4;
 
 /// Parts of a tenant's hashes that are swept apart from each other; at 10^8 rows each holds some 25,000.
 pub(crate) const SLICES: u16 = 4_096;
 
+const SAVEPOINT: &str = "SAVEPOINT seen";
+const RELEASE: &str = "RELEASE SAVEPOINT seen";
+const ROLLBACK_TO: &str = "ROLLBACK TO SAVEPOINT seen";
 const ANY_EXPIRED: &str = "
     SELECT 1
       FROM seen_messages
@@ -43,30 +46,79 @@ pub(crate) async fn insert_new(
     cutoff_us: i64,
 ) -> Result<HashSet<MessageHash>, Error> {
     hashes.sort_unstable();
-    let mut fresh = HashSet::with_capacity(hashes.len());
-    for chunk in hashes.chunks(ROWS) {
-        let sql = insert_statement(chunk.len());
-        let keep_prepared = chunk.len() == ROWS || chunk.len() <= FEW_ROWS;
-        let rows: Vec<Vec<u8>> = store::within!(tx, conn => {
-            let mut query = sqlx::query(AssertSqlSafe(sql)).persistent(keep_prepared);
-            query = query.bind(tenant.as_str()).bind(received_us).bind(cutoff_us);
-            for hash in chunk {
-                query = query.bind(hash.as_slice());
-            }
-            let rows = query.fetch_all(&mut *conn).await?;
-            rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()
-        })?;
-        for row in rows {
-            let hash = MessageHash::try_from(row).map_err(|_| Error::Damaged("a message hash has 16 bytes".into()))?;
-            fresh.insert(hash);
-        }
+    let insertion = Insertion { tenant, received_us, cutoff_us };
+    if hashes.len() <= FEW_ROWS {
+        return insertion.insert_telling(tx, &hashes).await;
     }
-    Ok(fresh)
+    // Nearly always all are new, and counting the rows is enough; having every one told costs more than the insert.
+    execute(tx, SAVEPOINT).await?;
+    if insertion.insert_counting(tx, &hashes).await? == hashes.len() as u64 {
+        execute(tx, RELEASE).await?;
+        return Ok(hashes.into_iter().collect());
+    }
+    execute(tx, ROLLBACK_TO).await?;
+    insertion.insert_telling(tx, &hashes).await
+}
+
+struct Insertion<'a> {
+    tenant: &'a TenantId,
+    received_us: i64,
+    cutoff_us: i64,
+}
+
+impl Insertion<'_> {
+    /// Returns how many messages were new.
+    async fn insert_counting(&self, tx: &mut Tx, hashes: &[MessageHash]) -> Result<u64, Error> {
+        let mut new = 0;
+        for chunk in hashes.chunks(ROWS) {
+            let sql = insert_statement(chunk.len(), "");
+            new += store::within!(tx, conn => {
+                let mut query = sqlx::query(AssertSqlSafe(sql)).persistent(is_worth_keeping(chunk.len()));
+                query = query.bind(self.tenant.as_str()).bind(self.received_us).bind(self.cutoff_us);
+                for hash in chunk {
+                    query = query.bind(hash.as_slice());
+                }
+                query.execute(&mut *conn).await.map(|done| done.rows_affected())
+            })?;
+        }
+        Ok(new)
+    }
+
+    /// Returns which messages were new.
+    async fn insert_telling(&self, tx: &mut Tx, hashes: &[MessageHash]) -> Result<HashSet<MessageHash>, Error> {
+        let mut new = HashSet::with_capacity(hashes.len());
+        for chunk in hashes.chunks(ROWS) {
+            let sql = insert_statement(chunk.len(), " RETURNING message_hash");
+            let rows: Vec<Vec<u8>> = store::within!(tx, conn => {
+                let mut query = sqlx::query_scalar(AssertSqlSafe(sql)).persistent(is_worth_keeping(chunk.len()));
+                query = query.bind(self.tenant.as_str()).bind(self.received_us).bind(self.cutoff_us);
+                for hash in chunk {
+                    query = query.bind(hash.as_slice());
+                }
+                query.fetch_all(&mut *conn).await
+            })?;
+            for row in rows {
+                let hash = MessageHash::try_from(row);
+                new.insert(hash.map_err(|_| Error::Damaged("a message hash has 16 bytes".into()))?);
+            }
+        }
+        Ok(new)
+    }
+}
+
+async fn execute(tx: &mut Tx, sql: &'static str) -> Result<(), Error> {
+    store::within!(tx, conn => sqlx::query(sql).execute(&mut *conn).await.map(|_| ()))?;
+    Ok(())
+}
+
+/// Full statements are all alike and single events are common; of other sizes there are too many to keep prepared.
+fn is_worth_keeping(rows: usize) -> bool {
+    rows == ROWS || rows <= FEW_ROWS
 }
 
 /// An expired row that nobody swept yet takes part as if it were gone: the update gives it its new time.
-fn insert_statement(rows: usize) -> String {
-    let mut sql = String::with_capacity(64 * rows + 256);
+fn insert_statement(rows: usize, returning: &str) -> String {
+    let mut sql = String::with_capacity(16 * rows + 256);
     sql.push_str("INSERT INTO seen_messages (tenant_id, message_hash, received_us) VALUES ");
     for row in 0..rows {
         let separator = if row == 0 { "" } else { ", " };
@@ -74,9 +126,9 @@ fn insert_statement(rows: usize) -> String {
     }
     sql.push_str(
         " ON CONFLICT (tenant_id, message_hash) DO UPDATE SET received_us = excluded.received_us
-           WHERE seen_messages.received_us < $3
-           RETURNING message_hash",
+           WHERE seen_messages.received_us < $3",
     );
+    sql.push_str(returning);
     sql
 }
 
