@@ -1,0 +1,52 @@
+//! Who is in a segment, as of when.
+
+/// The last two stays of a person in a segment. Times in microseconds; an exit of 0 means still inside.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Membership {
+    pub(crate) enter_us: i64,
+    pub(crate) exit_us: i64,
+    pub(crate) prev_enter_us: i64,
+    pub(crate) prev_exit_us: i64,
+}
+
+impl Membership {
+    /// Takes in that the person entered. Told twice it changes nothing.
+    pub(crate) fn enter(&mut self, enter_us: i64) {
+        if self.enter_us == enter_us || (self.enter_us != 0 && self.exit_us == 0) {
+            return;
+        }
+        (self.prev_enter_us, self.prev_exit_us) = (self.enter_us, self.exit_us);
+        (self.enter_us, self.exit_us) = (enter_us, 0);
+    }
+
+    /// Takes in that the person left.
+    pub(crate) fn exit(&mut self, exit_us: i64) {
+        if self.exit_us == 0 {
+            self.exit_us = exit_us;
+        }
+    }
+
+    /// Whether the person was inside at `as_of_us`.
+    pub(crate) fn is_inside(&self, as_of_us: i64) -> bool {
+        let covers =
+            |enter_us: i64, exit_us: i64| enter_us != 0 && enter_us <= as_of_us && (exit_us == 0 || exit_us > as_of_us);
+        covers(self.enter_us, self.exit_us) || covers(self.prev_enter_us, self.prev_exit_us)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn membership_is_told_as_of_an_instant() {
+        let mut stay = Membership::default();
+        stay.enter(10);
+        stay.enter(10);
+        stay.exit(20);
+        stay.enter(30);
+
+        let inside: Vec<i64> = [5, 10, 19, 20, 29, 30, 99].into_iter().filter(|&at| stay.is_inside(at)).collect();
+        assert_eq!(inside, [10, 19, 30, 99]);
+    }
+}

@@ -1,0 +1,186 @@
+//! Deciding the messages that have fallen due.
+
+use std::collections::{BTreeSet, HashMap};
+
+use ::store::{Error, Tx};
+use kit::TenantId;
+use proto::campaign::v1::{Gate, gate::Verdict};
+
+use super::Engine;
+use crate::{
+    domain::{
+        campaign::{Definition, Trigger},
+        contact::Contact,
+        gates::{Depth, Facts, Outcome, Past, decide},
+        message::{EMAIL, Message, State, number},
+        policy::Policy,
+        token::Keys,
+    },
+    store::{campaigns, contacts, due, gone, leases, memberships, messages, policies, suppressions},
+};
+
+/// Messages decided in one transaction.
+const BATCH: i64 = 500;
+
+/// What the gates look at, of all people concerned, as it stands in one transaction.
+pub(crate) struct Known {
+    pub(crate) campaigns: HashMap<String, Definition>,
+    pub(crate) policy: Policy,
+    contacts: HashMap<String, Contact>,
+    stays: memberships::Stays,
+    suppressed: HashMap<Vec<u8>, String>,
+    hashes: HashMap<String, Vec<u8>>,
+    past: HashMap<String, Vec<Past>>,
+    /// For people of whom nothing is known.
+    nobody: Contact,
+}
+
+impl Engine {
+    /// Decides all that is due, in the order in which it fell due. Returns false when the lease was lost.
+    pub(super) async fn decide_due(&self, tenant: &TenantId, epoch: i64, now_us: i64) -> Result<bool, Error> {
+        loop {
+            let mut tx = self.db.begin().await?;
+            if !leases::is_held(&mut tx, tenant, &self.owner, epoch).await? {
+                return Ok(false);
+            }
+            let mut due = due::scheduled(&mut tx, tenant, now_us, BATCH).await?;
+            if due.is_empty() {
+                return Ok(true);
+            }
+            let more = due.len() as i64 == BATCH;
+            self.decide_batch(&mut tx, tenant, &mut due, now_us).await?;
+            tx.commit().await?;
+            due.iter().for_each(|message| self.metrics.decided(message));
+            if !more {
+                return Ok(true);
+            }
+        }
+    }
+
+    async fn decide_batch(
+        &self,
+        tx: &mut Tx,
+        tenant: &TenantId,
+        due: &mut [Message],
+        now_us: i64,
+    ) -> Result<(), Error> {
+        find_survivors(tx, tenant, due).await?;
+        let mut known = Known::load(tx, tenant, &self.keys, due, Depth::Full).await?;
+        for message in due.iter_mut() {
+            let as_of_us = message.fire_us;
+            let (outcome, gates) = known.ask(tenant, message, as_of_us, now_us, Depth::Full);
+            // That it was put off stays in the record.
+            message.gates.retain(|gate| gate.verdict() == Verdict::Deferred);
+            message.gates.extend(gates);
+            match outcome {
+                Outcome::Defer(until_us) => message.fire_us = until_us,
+                Outcome::Send => {
+                    (message.state, message.decide_us, message.as_of_us) = (State::Queued, now_us, as_of_us);
+                    known.will_hear(message);
+                }
+                Outcome::Withhold(reason) => {
+                    (message.state, message.decide_us, message.as_of_us) = (State::Withheld, now_us, as_of_us);
+                    message.reason = number(reason);
+                }
+            }
+        }
+        let decided: Vec<&Message> = due.iter().collect();
+        messages::save_decided(tx, tenant, &decided).await
+    }
+}
+
+/// Names the person that remains where the one who set the message off was merged since; nobody where erased.
+async fn find_survivors(tx: &mut Tx, tenant: &TenantId, messages: &mut [Message]) -> Result<(), Error> {
+    let profile_ids: BTreeSet<&str> = messages.iter().map(|message| message.profile_id.as_str()).collect();
+    let profile_ids: Vec<&str> = profile_ids.into_iter().collect();
+    let survivors = gone::resolve(tx, tenant, &profile_ids).await?;
+    for message in messages.iter_mut() {
+        if let Some(survivor) = survivors.get(&message.profile_id) {
+            survivor.clone_into(&mut message.profile_id);
+        }
+    }
+    Ok(())
+}
+
+impl Known {
+    /// Reads what is known of the people that these messages are for.
+    pub(crate) async fn load(
+        tx: &mut Tx,
+        tenant: &TenantId,
+        keys: &Keys,
+        messages: &[Message],
+        depth: Depth,
+    ) -> Result<Self, Error> {
+        let profile_ids: BTreeSet<&str> = messages.iter().map(|message| message.profile_id.as_str()).collect();
+        let profile_ids: Vec<&str> = profile_ids.into_iter().filter(|id| !id.is_empty()).collect();
+        let campaigns: Vec<Definition> = campaigns::definitions(tx, tenant).await?;
+        let policy = policies::in_force(tx, tenant).await?;
+        let contacts = contacts::find_many(tx, tenant, &profile_ids).await?;
+        let about_segments =
+            campaigns.iter().any(|campaign| matches!(campaign.trigger, Trigger::SegmentEntered { .. }));
+        let stays = match about_segments {
+            true => memberships::of_profiles(tx, tenant, &profile_ids).await?,
+            false => memberships::Stays::new(),
+        };
+
+        let with_address = contacts.iter().filter(|(_, contact)| !contact.email.is_empty());
+        let hashes: HashMap<String, Vec<u8>> =
+            with_address.map(|(id, contact)| (id.clone(), keys.address_hash(tenant, EMAIL, &contact.email))).collect();
+        let asked: Vec<Vec<u8>> = hashes.values().cloned().collect();
+        let suppressed = suppressions::find_many(tx, tenant, EMAIL, &asked).await?;
+
+        let past = match depth {
+            Depth::Again => HashMap::new(),
+            Depth::Full => {
+                let interval_us = campaigns.iter().map(|campaign| campaign.min_interval_us).max().unwrap_or(0);
+                let earliest_us = messages.iter().map(|message| message.fire_us).min().unwrap_or(0);
+                let since_us = earliest_us.saturating_sub(policy.cap_window_us.max(interval_us));
+                due::past(tx, tenant, &profile_ids, since_us).await?
+            }
+        };
+        let campaigns = campaigns.into_iter().map(|campaign| (campaign.campaign_id.clone(), campaign)).collect();
+        Ok(Self { campaigns, policy, contacts, stays, suppressed, hashes, past, nobody: Contact::default() })
+    }
+
+    /// Asks the gates about one message.
+    pub(crate) fn ask(
+        &self,
+        tenant: &TenantId,
+        message: &Message,
+        as_of_us: i64,
+        now_us: i64,
+        depth: Depth,
+    ) -> (Outcome, Vec<Gate>) {
+        let campaign = self.campaigns.get(&message.campaign_id);
+        let membership = match campaign.map(|campaign| &campaign.trigger) {
+            Some(Trigger::SegmentEntered { segment_id, .. }) => {
+                self.stays.get(&(message.profile_id.clone(), segment_id.clone()))
+            }
+            _ => None,
+        };
+        let hash = self.hashes.get(&message.profile_id);
+        let facts = Facts {
+            tenant,
+            campaign,
+            policy: &self.policy,
+            contact: (!message.profile_id.is_empty()).then(|| self.contact(&message.profile_id)),
+            membership,
+            suppressed: hash.and_then(|hash| self.suppressed.get(hash)).map(String::as_str),
+            past: self.past.get(&message.profile_id).map_or(&[], Vec::as_slice),
+            as_of_us,
+            now_us,
+        };
+        decide(message, &facts, depth)
+    }
+
+    /// Returns what is known of a person.
+    pub(crate) fn contact(&self, profile_id: &str) -> &Contact {
+        self.contacts.get(profile_id).unwrap_or(&self.nobody)
+    }
+
+    /// Counts a message that was just decided to be sent.
+    fn will_hear(&mut self, message: &Message) {
+        let past = Past { campaign_id: message.campaign_id.clone(), as_of_us: message.as_of_us };
+        self.past.entry(message.profile_id.clone()).or_default().push(past);
+    }
+}
