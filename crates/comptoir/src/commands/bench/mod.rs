@@ -1,0 +1,56 @@
+//! Measurements that anyone can repeat.
+
+mod load;
+mod pipeline;
+
+use clap::{Args as ClapArgs, Subcommand};
+use serde::Serialize;
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Events from the collector through all six services until every follower has caught up
+    Pipeline(pipeline::Args),
+    /// Send events as fast as they are taken; the other benchmarks run this as a process of its own
+    #[command(hide = true)]
+    Load(load::Args),
+}
+
+pub(super) async fn run(args: Args) -> anyhow::Result<()> {
+    match args.what {
+        What::Pipeline(args) => pipeline::run(args).await,
+        What::Load(args) => load::run(args).await,
+    }
+}
+
+/// One figure.
+#[derive(Debug, Serialize)]
+struct Figure<'a> {
+    bench: &'a str,
+    engine: &'a str,
+    metric: String,
+    value: f64,
+    unit: &'a str,
+}
+
+/// Prints figures for people, or one JSON object per line.
+struct Figures<'a> {
+    bench: &'a str,
+    engine: &'a str,
+    json: bool,
+}
+
+impl Figures<'_> {
+    fn print(&self, metric: impl Into<String>, value: f64, unit: &str) {
+        let figure = Figure { bench: self.bench, engine: self.engine, metric: metric.into(), value, unit };
+        match serde_json::to_string(&figure) {
+            Ok(line) if self.json => println!("{line}"),
+            _ => println!("{:<44} {:>14.1} {}", figure.metric, figure.value, figure.unit),
+        }
+    }
+}

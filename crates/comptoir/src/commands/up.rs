@@ -1,0 +1,75 @@
+use std::net::SocketAddr;
+
+use anyhow::Context;
+use clap::Args as ClapArgs;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+
+use super::{Settings, quiet_telemetry};
+use crate::platform::Platform;
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Args {
+    #[command(flatten)]
+    settings: Settings,
+    /// Address to listen on
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+}
+
+pub(super) async fn run(args: Args) -> anyhow::Result<()> {
+    let mut config = args.settings.read()?;
+    if let Some(listen) = args.listen {
+        config.server.listen = listen;
+    }
+    let telemetry = quiet_telemetry(&config)?;
+    let listener = TcpListener::bind(config.server.listen)
+        .await
+        .with_context(|| format!("{} cannot be bound", config.server.listen))?;
+    let address = listener.local_addr()?;
+    if config.public_url.is_empty() {
+        config.public_url = format!("http://{address}");
+    }
+
+    let clock = config.clock.open()?;
+    let platform = Platform::open(config, clock).await?;
+    platform.start();
+    stop_on_signal(&platform)?;
+    eprintln!("Comptoir serves on http://{address} (data in {})", platform.config().data.display());
+    eprintln!(
+        "The operator's key is in {}/secrets.toml; `comptoir tenant create NAME` makes a tenant and its key.",
+        platform.config().data.display()
+    );
+    let served = platform.serve(listener).await;
+    let failure = platform.shutdown().failure().map(str::to_owned);
+    platform.stop().await;
+    telemetry.shutdown().await;
+    served?;
+    match failure {
+        Some(failure) => anyhow::bail!("{failure}"),
+        None => Ok(()),
+    }
+}
+
+/// Begins shutdown on the first `SIGTERM` or `SIGINT`; ends the process at once on the second.
+pub(super) fn stop_on_signal(platform: &Platform) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let shutdown = platform.shutdown().clone();
+    tokio::spawn(async move {
+        for attempt in 0..2 {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if attempt == 0 {
+                shutdown.begin();
+            } else {
+                std::process::exit(130);
+            }
+        }
+    });
+    Ok(())
+}

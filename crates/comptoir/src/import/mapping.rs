@@ -1,0 +1,289 @@
+//! Mapping files: which column is what, and how it is written.
+
+use std::path::Path;
+
+use serde::{Deserialize, Deserializer};
+
+use super::ImportError;
+
+/// Largest mapping file, in bytes: it is written by hand.
+const MAX_MAPPING_BYTES: u64 = 256 * 1024;
+
+/// How the columns of a file of order lines are to be read. One row is one line of an order.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mapping {
+    /// The file itself.
+    #[serde(default)]
+    pub file: FileFormat,
+    /// Which column is what.
+    pub columns: Columns,
+    /// How values are written.
+    #[serde(default)]
+    pub formats: Formats,
+    /// What makes a row an order or a cancellation.
+    #[serde(default)]
+    pub orders: OrderRules,
+}
+
+/// The file itself.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FileFormat {
+    /// `csv` or `parquet`; by the file's ending when unset.
+    pub format: Option<Format>,
+    /// CSV only: the character between fields; a comma when unset.
+    pub delimiter: Option<char>,
+}
+
+/// Kinds of files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// Comma-separated values with a header line.
+    Csv,
+    /// Apache Parquet.
+    Parquet,
+}
+
+/// Which column is what.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Columns {
+    /// Order or invoice number.
+    pub order: Source,
+    /// Who bought.
+    pub customer: Source,
+    /// Product.
+    pub product: Source,
+    /// Title of the product.
+    pub product_name: Option<Source>,
+    /// Category of the product.
+    pub category: Option<Source>,
+    /// Pieces.
+    pub quantity: Source,
+    /// Price of one piece.
+    pub price: Source,
+    /// ISO 4217 currency.
+    pub currency: Source,
+    /// When it was ordered.
+    pub date: Source,
+    /// Where it went.
+    pub country: Option<Source>,
+    /// E-mail of the customer.
+    pub email: Option<Source>,
+}
+
+/// Where a value comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A column of the file.
+    Column(String),
+    /// The same in every row.
+    Constant(String),
+}
+
+impl<'de> Deserialize<'de> for Source {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Constant {
+            value: String,
+        }
+        #[derive(Deserialize)]
+        #[serde(untagged, expecting = "expected a column name, or { value = \"…\" } for the same in every row")]
+        enum Either {
+            Column(String),
+            Constant(Constant),
+        }
+        Ok(match Either::deserialize(deserializer)? {
+            Either::Column(name) => Self::Column(name),
+            Either::Constant(constant) => Self::Constant(constant.value),
+        })
+    }
+}
+
+/// How values are written.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Formats {
+    /// Dates as text: a `strftime` pattern. RFC 3339 and `YYYY-MM-DD[ HH:MM[:SS]]` are understood without one.
+    pub date: Option<String>,
+    /// IANA zone of dates that name none.
+    pub timezone: String,
+    /// The character before the fraction of a number.
+    pub decimal_separator: char,
+}
+
+impl Default for Formats {
+    fn default() -> Self {
+        Self { date: None, timezone: "UTC".into(), decimal_separator: '.' }
+    }
+}
+
+/// What makes a row an order or a cancellation.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OrderRules {
+    /// Orders whose number starts so are cancellations: their value, with negative quantities, is given back.
+    pub cancellation_prefix: Option<String>,
+    /// Kind of identifier that the customer column holds.
+    pub customer_kind: String,
+}
+
+impl Default for OrderRules {
+    fn default() -> Self {
+        Self { cancellation_prefix: None, customer_kind: "user_id".into() }
+    }
+}
+
+/// Mappings that come with the command, by name.
+const SHIPPED: &[(&str, &str)] = &[("online_retail_ii", include_str!("../../mappings/online_retail_ii.toml"))];
+
+impl Mapping {
+    /// Returns the mapping that comes with the command under this name, or the one in the file of this name.
+    pub fn named_or_read(name_or_path: &str) -> Result<Self, ImportError> {
+        match SHIPPED.iter().find(|(name, _)| *name == name_or_path) {
+            Some((_, text)) => Self::parse(text),
+            None => Self::read(Path::new(name_or_path)),
+        }
+    }
+
+    /// Returns the names of the mappings that come with the command.
+    pub fn shipped() -> impl Iterator<Item = &'static str> {
+        SHIPPED.iter().map(|(name, _)| *name)
+    }
+
+    /// Reads and checks a mapping file.
+    pub fn read(path: &Path) -> Result<Self, ImportError> {
+        let size = std::fs::metadata(path).map_err(|error| ImportError::unreadable(path, error))?.len();
+        if size > MAX_MAPPING_BYTES {
+            return Err(ImportError::Mapping(format!("{} is larger than {MAX_MAPPING_BYTES} bytes", path.display())));
+        }
+        let text = std::fs::read_to_string(path).map_err(|error| ImportError::unreadable(path, error))?;
+        Self::parse(&text)
+    }
+
+    /// Parses and checks a mapping.
+    pub fn parse(text: &str) -> Result<Self, ImportError> {
+        let mapping: Self = toml::from_str(text).map_err(|error| ImportError::Mapping(error.to_string()))?;
+        mapping.check()?;
+        Ok(mapping)
+    }
+
+    fn check(&self) -> Result<(), ImportError> {
+        let mut faults = Vec::new();
+        if self.formats.timezone.parse::<chrono_tz::Tz>().is_err() {
+            faults.push(format!("formats.timezone: {} is not an IANA time zone", self.formats.timezone));
+        }
+        let cannot_part = |delimiter: char| !delimiter.is_ascii() || matches!(delimiter, '"' | '\n' | '\r' | '\0');
+        if self.file.delimiter.is_some_and(cannot_part) {
+            faults.push("file.delimiter: must be one ASCII character other than a quote or a line break".into());
+        }
+        if self.formats.decimal_separator.is_ascii_alphanumeric() || "+-".contains(self.formats.decimal_separator) {
+            faults.push("formats.decimal_separator: must be neither a letter, a digit nor a sign".into());
+        }
+        let kind = self.orders.customer_kind.as_bytes();
+        let is_kind_byte = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_');
+        if !(1..=64).contains(&kind.len()) || !kind.iter().all(is_kind_byte) {
+            faults.push("orders.customer_kind: must be 1 to 64 characters of a-z, 0-9 and _".into());
+        }
+        if self.orders.cancellation_prefix.as_deref() == Some("") {
+            faults.push("orders.cancellation_prefix: must not be empty; leave it out instead".into());
+        }
+        if let Some(pattern) = &self.formats.date
+            && chrono::format::StrftimeItems::new(pattern).any(|item| matches!(item, chrono::format::Item::Error))
+        {
+            faults.push(format!("formats.date: {pattern} is not a strftime pattern"));
+        }
+        if let Source::Constant(currency) = &self.columns.currency
+            && (currency.len() != 3 || !currency.bytes().all(|byte| byte.is_ascii_uppercase()))
+        {
+            faults.push(format!("columns.currency: {currency} is not an ISO 4217 code such as EUR"));
+        }
+        if faults.is_empty() { Ok(()) } else { Err(ImportError::Mapping(faults.join("; "))) }
+    }
+
+    /// Returns the columns that the file must have, with the key that names each.
+    pub fn wanted_columns(&self) -> Vec<(&'static str, &str)> {
+        let columns = &self.columns;
+        let required = [
+            ("columns.order", Some(&columns.order)),
+            ("columns.customer", Some(&columns.customer)),
+            ("columns.product", Some(&columns.product)),
+            ("columns.quantity", Some(&columns.quantity)),
+            ("columns.price", Some(&columns.price)),
+            ("columns.currency", Some(&columns.currency)),
+            ("columns.date", Some(&columns.date)),
+            ("columns.product_name", columns.product_name.as_ref()),
+            ("columns.category", columns.category.as_ref()),
+            ("columns.country", columns.country.as_ref()),
+            ("columns.email", columns.email.as_ref()),
+        ];
+        required
+            .into_iter()
+            .filter_map(|(key, source)| match source {
+                Some(Source::Column(name)) => Some((key, name.as_str())),
+                _ => None,
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+        [columns]
+        order = "Invoice"
+        customer = "Customer ID"
+        product = "StockCode"
+        quantity = "Quantity"
+        price = "Price"
+        currency = { value = "GBP" }
+        date = "InvoiceDate"
+    "#;
+
+    #[test]
+    fn a_mapping_names_columns_and_constants() {
+        let mapping = Mapping::parse(GOOD).unwrap();
+
+        assert_eq!(mapping.columns.currency, Source::Constant("GBP".into()));
+        assert_eq!(mapping.wanted_columns().len(), 6);
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_mapping_is_named() {
+        let cases = [
+            (GOOD.replace("GBP", "pounds"), "columns.currency: pounds"),
+            (GOOD.replace("date =", "day ="), "unknown field `day`"),
+            (GOOD.replace("order =", "# order ="), "missing field `order`"),
+            (format!("{GOOD}\n[formats]\ntimezone = \"Mars/Olympus\""), "formats.timezone: Mars/Olympus"),
+            (format!("{GOOD}\n[formats]\ndate = \"%Q!\""), "formats.date"),
+            ("[columns".into(), "TOML"),
+            (format!("{GOOD}\n[file]\ndelimiter = '\"'"), "file.delimiter"),
+            (format!("{GOOD}\n[orders]\ncustomer_kind = \"Loyalty Card\""), "orders.customer_kind"),
+            (GOOD.replace("\"Price\"", "[1]"), "expected a column name"),
+        ];
+        for (text, expected) in cases {
+            let error = Mapping::parse(&text).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error} should contain {expected}");
+        }
+    }
+
+    #[test]
+    fn every_shipped_mapping_is_one() {
+        for name in Mapping::shipped() {
+            Mapping::named_or_read(name).unwrap();
+        }
+        assert!(matches!(Mapping::named_or_read("no-such-file"), Err(ImportError::Unreadable { .. })));
+    }
+
+    #[test]
+    fn nested_values_do_not_blow_up() {
+        let bomb = format!("{GOOD}\nx = {}1{}", "[".repeat(100_000), "]".repeat(100_000));
+
+        assert!(Mapping::parse(&bomb).is_err());
+    }
+}

@@ -1,0 +1,167 @@
+use std::{collections::BTreeMap, future::Future};
+
+use chrono::{DateTime, Duration, Utc};
+use futures::{StreamExt, TryStreamExt, stream};
+use kit::Error;
+use simulator::{Delivery, World};
+
+use super::{Shop, links};
+use crate::{mailbox::Mailbox, web::Web};
+
+/// Bodies posted at the same time.
+const CONCURRENCY: usize = 8;
+
+/// User agent of the simulated people's mail programs.
+const USER_AGENT: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Thunderbird/140.0";
+
+/// A platform whose time can be set: in this process, or as processes with clock files.
+pub trait Stage {
+    /// Sets the time at which events are received. Never backwards.
+    fn set_intake(&self, time: DateTime<Utc>);
+    /// Sets the time by which things fall due. Never backwards.
+    fn set_timers(&self, time: DateTime<Utc>);
+    /// Waits until nothing is under way.
+    fn settle(&self) -> impl Future<Output = Result<(), Error>> + Send;
+}
+
+/// What happened to the outside world.
+#[derive(Debug, Clone, Default)]
+pub struct Lived {
+    /// Events posted.
+    pub events: u64,
+    /// Bodies posted.
+    pub bodies: u64,
+    /// Mails that arrived.
+    pub mails: u64,
+    /// Mails whose links were followed.
+    pub clicks: u64,
+    /// People who unsubscribed through a mail.
+    pub unsubscribes: u64,
+}
+
+/// What people do later about mails they got, by the hour it is due.
+type Agenda = BTreeMap<DateTime<Utc>, Vec<Deed>>;
+
+enum Deed {
+    Get(String),
+    Unsubscribe(String),
+}
+
+/// Lives through the world: posts what it sends, lets each day's timers fire, and reacts to the mails that arrive.
+///
+/// `done` is told the number of events posted so far.
+pub async fn live(
+    stage: &impl Stage,
+    shop: &Shop,
+    world: &World,
+    connect: impl Fn() -> Result<Web, Error>,
+    mailbox: &Mailbox,
+    mut done: impl FnMut(u64),
+) -> Result<Lived, Error> {
+    let mut lived = Lived::default();
+    let mut agenda = Agenda::new();
+    let mut recent: BTreeMap<String, Vec<DateTime<Utc>>> = BTreeMap::new();
+    let mut webs = (0..CONCURRENCY).map(|_| connect()).collect::<Result<Vec<_>, _>>()?;
+    let mut visitor = connect()?;
+
+    for day in world.days() {
+        let midnight = (day.date + chrono::Days::new(1)).and_time(chrono::NaiveTime::MIN).and_utc();
+        for quarter in quarters(day.deliveries) {
+            let Some(received) = quarter.last().map(|delivery| delivery.received_at) else { continue };
+            do_deeds(stage, &mut agenda, received, &mut visitor, &mut lived).await?;
+            stage.set_intake(received);
+            lived.bodies += quarter.len() as u64;
+            lived.events += quarter.iter().map(|delivery| delivery.events as u64).sum::<u64>();
+            post(&quarter, shop, &mut webs).await?;
+            done(lived.events);
+        }
+        do_deeds(stage, &mut agenda, midnight, &mut visitor, &mut lived).await?;
+        stage.set_intake(midnight);
+        stage.settle().await?;
+        stage.set_timers(midnight);
+        stage.settle().await?;
+
+        for mail in mailbox.take() {
+            lived.mails += 1;
+            let Some(links) = links(&mail.raw) else { continue };
+            let times = recent.entry(mail.recipient.clone()).or_default();
+            times.retain(|time| *time > midnight - Duration::days(7));
+            let count = u32::try_from(times.len()).unwrap_or(u32::MAX);
+            times.push(midnight);
+
+            let reaction = world.react(&mail.recipient, midnight, &links.subject, count);
+            if let (Some(after), Some(path)) = (reaction.opens, links.pixel) {
+                agenda.entry(midnight + after).or_default().push(Deed::Get(path));
+            }
+            if let (Some(after), Some(path)) = (reaction.clicks, links.clicks.into_iter().next()) {
+                agenda.entry(midnight + after).or_default().push(Deed::Get(path));
+            }
+            if let (true, Some(path)) = (reaction.unsubscribes, links.unsubscribe) {
+                agenda.entry(midnight + Duration::hours(9)).or_default().push(Deed::Unsubscribe(path));
+            }
+        }
+    }
+    Ok(lived)
+}
+
+/// Cuts a day into four parts: bodies within one are posted at the same time.
+fn quarters(deliveries: Vec<Delivery>) -> Vec<Vec<Delivery>> {
+    let mut quarters: BTreeMap<i64, Vec<Delivery>> = BTreeMap::new();
+    for delivery in deliveries {
+        quarters.entry(delivery.received_at.timestamp().div_euclid(6 * 3600)).or_default().push(delivery);
+    }
+    quarters.into_values().collect()
+}
+
+async fn post(deliveries: &[Delivery], shop: &Shop, webs: &mut [Web]) -> Result<(), Error> {
+    let lanes = webs.len();
+    stream::iter(webs.iter_mut().enumerate())
+        .map(|(lane, web)| async move {
+            for delivery in deliveries.iter().skip(lane).step_by(lanes) {
+                let key = &shop.write_keys[delivery.source.as_str()];
+                let answer = web.collect("/v1/batch", key, delivery.body.to_string()).await?;
+                if answer.status != http::StatusCode::OK {
+                    let text = String::from_utf8_lossy(&answer.body).into_owned();
+                    return Err(Error::unavailable("COLLECTOR_REFUSED", format!("{}: {text}", answer.status)));
+                }
+            }
+            Ok(())
+        })
+        .buffer_unordered(lanes)
+        .try_collect::<Vec<()>>()
+        .await?;
+    Ok(())
+}
+
+/// Does what is on the agenda up to `until`.
+async fn do_deeds(
+    stage: &impl Stage,
+    agenda: &mut Agenda,
+    until: DateTime<Utc>,
+    visitor: &mut Web,
+    lived: &mut Lived,
+) -> Result<(), Error> {
+    while let Some(entry) = agenda.first_entry().filter(|entry| *entry.key() <= until) {
+        let time = *entry.key();
+        stage.set_intake(time);
+        for deed in entry.remove() {
+            match deed {
+                Deed::Get(path) => {
+                    let answer = visitor.get(&path, USER_AGENT).await?;
+                    lived.clicks += u64::from(answer.status == http::StatusCode::FOUND);
+                }
+                Deed::Unsubscribe(path) => {
+                    let request = http::Request::builder()
+                        .method(http::Method::POST)
+                        .uri(path)
+                        .header(http::header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+                        .body(http_body_util::Full::new("List-Unsubscribe=One-Click".into()))
+                        .map_err(Error::internal)?;
+                    let answer = visitor.send(request).await?;
+                    lived.unsubscribes += u64::from(answer.status == http::StatusCode::OK);
+                }
+            }
+        }
+    }
+    Ok(())
+}
