@@ -19,6 +19,7 @@ mod follower;
 mod grpc;
 mod mail;
 mod metrics;
+mod pending;
 mod service;
 pub mod sink;
 mod store;
@@ -49,6 +50,7 @@ use engine::{Engine, wake::Wake};
 use follower::{profiles::ContactFolds, scores::SegmentFolds};
 use grpc::Rpc;
 use mail::Mailer;
+pub use pending::due_work;
 
 /// Tables of campaign, beside those of [`eventlog::MIGRATIONS`].
 pub static MIGRATIONS: ::store::Migrations = ::store::migrations!("campaign");
@@ -170,9 +172,8 @@ impl Campaign {
         }
     }
 
-    /// Whether nothing is left to do at the present time of the clock: no message is due, being handed over, or to be told
-    /// to ingestion. What the followers have not folded yet is not looked at. For those who move the clock.
+    /// Whether nothing is left to do at the present time of the clock; see [`due_work`].
     pub async fn is_settled(&self) -> Result<bool, Error> {
-        Ok(self.engine.is_settled().await?)
+        Ok(due_work(&self.deps.db, self.deps.clock.now_us()).await? == 0)
     }
 }

@@ -207,7 +207,8 @@ impl Cluster {
         }
         if service == "campaign" {
             settings.push(("links__secret".into(), self.link_secret.clone()));
-            settings.push(("links__public_url".into(), self.gateway_url()));
+            settings.push(("suppression__secret".into(), self.link_secret.clone()));
+            settings.push(("links__public_base_url".into(), self.gateway_url()));
         }
         settings.extend(self.options.settings.iter().cloned());
         let own = self.options.service_settings.iter().filter(|(name, ..)| name == service);

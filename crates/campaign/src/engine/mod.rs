@@ -131,23 +131,6 @@ impl Engine {
         }
     }
 
-    /// Whether nothing is left to do at the present time of the clock.
-    pub(crate) async fn is_settled(&self) -> Result<bool, Error> {
-        let now_us = self.clock.now_us();
-        for tenant in campaigns::tenants(&self.db).await? {
-            for state in [State::Scheduled, State::Queued, State::Handing] {
-                let next_us = due::next_us(&self.db, &tenant, state).await?;
-                if next_us.is_some_and(|next_us| next_us <= now_us || state == State::Handing) {
-                    return Ok(false);
-                }
-            }
-            if outbox::is_waiting(&self.db, &tenant).await? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
     /// Does for one tenant what is due.
     async fn turn(
         self: &Arc<Self>,

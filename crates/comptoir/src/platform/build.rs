@@ -163,7 +163,8 @@ fn campaign_config(config: &Config, secrets: &Secrets) -> campaign::Config {
     };
     campaign::Config {
         smtp: config.smtp.clone(),
-        links: campaign::LinkConfig { secret: secrets.link_secret.clone(), public_url },
+        links: campaign::LinksConfig { secret: secrets.link_secret.clone(), public_base_url: public_url },
+        suppression: campaign::SuppressionConfig { secret: secrets.suppression_secret.clone() },
         ..campaign::Config::default()
     }
 }

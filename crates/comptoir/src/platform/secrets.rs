@@ -22,6 +22,8 @@ pub struct Secrets {
     pub operator_key: Secret,
     /// Signs the links in messages.
     pub link_secret: Secret,
+    /// Hashes the addresses that must not be written to.
+    pub suppression_secret: Secret,
 }
 
 /// The same in clear, for the one file that holds them.
@@ -30,6 +32,7 @@ struct Clear {
     auth_secret: String,
     operator_key: String,
     link_secret: String,
+    suppression_secret: String,
 }
 
 impl Secrets {
@@ -50,7 +53,12 @@ impl Secrets {
 
 fn write(path: &Path) -> Result<(), Error> {
     let draw = |head: &str| format!("{head}{}", Alphanumeric.sample_string(&mut rand::rng(), 43));
-    let clear = Clear { auth_secret: draw(""), operator_key: draw("cop_"), link_secret: draw("") };
+    let clear = Clear {
+        auth_secret: draw(""),
+        operator_key: draw("cop_"),
+        link_secret: draw(""),
+        suppression_secret: draw(""),
+    };
     let text = toml::to_string(&clear).map_err(Error::internal)?;
 
     // Written beside and renamed: a crash never leaves half a file.
