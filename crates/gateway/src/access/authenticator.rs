@@ -26,8 +26,11 @@ pub(crate) struct Authenticator {
     authority: Authority,
     operator_key: Arc<str>,
     cache_time: Duration,
-    remembered: Arc<Mutex<HashMap<Vec<u8>, (AuthContext, Instant)>>>,
+    remembered: Arc<Mutex<Remembered>>,
 }
+
+/// What the hash of a key may do, and since when that is known.
+type Remembered = HashMap<Vec<u8>, (AuthContext, Instant)>;
 
 impl Authenticator {
     pub(crate) fn new(store: AccessStore, authority: Authority, operator_key: &str, cache_time: Duration) -> Self {
