@@ -18,7 +18,7 @@ const NEXT: &str = "
      LIMIT $2";
 const DELETE: &str = "DELETE FROM feedback WHERE tenant_id = ";
 const FORGET: &str = "DELETE FROM feedback WHERE tenant_id = $1 AND profile_id = $2";
-const WAITING: &str = "SELECT COUNT(*) FROM (SELECT 1 AS one FROM feedback WHERE tenant_id = $1 LIMIT 1) AS some";
+const WAITING: &str = "SELECT COUNT(*) FROM (SELECT 1 AS one FROM feedback WHERE tenant_id = $1 LIMIT 1) AS waiting";
 
 /// An event of a profile, to be sent.
 #[derive(Clone)]
