@@ -1,0 +1,10 @@
+//! The end-to-end tests, as one program so that it is linked once.
+
+mod api;
+mod bad_input;
+mod crash;
+mod one_process;
+mod online_retail;
+mod separate_processes;
+mod tenants;
+mod trace;
