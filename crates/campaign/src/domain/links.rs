@@ -27,6 +27,11 @@ impl<F: Fn(u16) -> String> Rewriter<'_, F> {
                 rest = &rest[length..];
                 continue;
             }
+            if !begins_tag(rest) {
+                rewritten.push('<');
+                rest = &rest[1..];
+                continue;
+            }
             let length = tag_length(rest);
             let tag = &rest[..length];
             match is_anchor(tag).then(|| href(tag)).flatten() {
@@ -96,6 +101,11 @@ pub(crate) fn with_pixel(mut html: String, pixel_url: &str) -> String {
 /// Where the next address begins: not inside a word, and not at the very end.
 fn next_address(text: &str) -> Option<usize> {
     ["http://", "https://"].into_iter().filter_map(|scheme| text.find(scheme)).min()
+}
+
+/// Whether the `<` at the start of `text` begins a tag, and is not merely a less-than sign.
+fn begins_tag(text: &str) -> bool {
+    text.as_bytes().get(1).is_some_and(|&next| next.is_ascii_alphabetic() || matches!(next, b'/' | b'!' | b'?'))
 }
 
 /// Length of the tag at the start of `text`; a `>` inside quotes does not end it.

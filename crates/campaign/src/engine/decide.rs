@@ -9,6 +9,7 @@ use proto::campaign::v1::{Gate, gate::Verdict};
 use super::Engine;
 use crate::{
     domain::{
+        basket,
         campaign::{Definition, Trigger},
         contact::Contact,
         gates::{Depth, Facts, Outcome, Past, decide},
@@ -66,7 +67,12 @@ impl Engine {
     ) -> Result<(), Error> {
         find_survivors(tx, tenant, due).await?;
         let mut known = Known::load(tx, tenant, &self.keys, due, Depth::Full).await?;
+        let mut overtaken: Vec<String> = Vec::new();
         for message in due.iter_mut() {
+            if known.is_overtaken(message) {
+                overtaken.push(message.message_id.clone());
+                continue;
+            }
             let as_of_us = message.fire_us;
             let (outcome, gates) = known.ask(tenant, message, as_of_us, now_us, Depth::Full);
             // That it was put off stays in the record.
@@ -84,8 +90,10 @@ impl Engine {
                 }
             }
         }
-        let decided: Vec<&Message> = due.iter().collect();
-        messages::save_decided(tx, tenant, &decided).await
+        let decided: Vec<&Message> = due.iter().filter(|message| !overtaken.contains(&message.message_id)).collect();
+        messages::save_decided(tx, tenant, &decided).await?;
+        let overtaken: Vec<&str> = overtaken.iter().map(String::as_str).collect();
+        messages::cancel(tx, tenant, &overtaken).await
     }
 }
 
@@ -171,6 +179,17 @@ impl Known {
             now_us,
         };
         decide(message, &facts, depth)
+    }
+
+    /// Whether a later change of the basket has taken the place of the one that set a message off. The follower takes such
+    /// messages back; it cannot when the changes came to the person by a merge and it met them in another order.
+    fn is_overtaken(&self, message: &Message) -> bool {
+        let trigger = self.campaigns.get(&message.campaign_id).map(|campaign| &campaign.trigger);
+        let Some(Trigger::AbandonedBasket { delay_us }) = trigger else { return false };
+        let Some(event_id) = message.cause.strip_prefix("basket:") else { return false };
+        let changes = &self.contact(&message.profile_id).basket;
+        let is_known = changes.iter().any(|change| change.event_id == event_id);
+        is_known && !basket::ends_run(changes, event_id, *delay_us)
     }
 
     /// Returns what is known of a person.

@@ -33,7 +33,7 @@ use crate::{
     domain::{message::State, token::Keys},
     mail::Mailer,
     metrics::EngineMetrics,
-    store::{campaigns, due, feedback as outbox, leases},
+    store::{due, leases},
 };
 
 /// How often the clock is looked at; a virtual one tells nobody when it moves.
@@ -143,17 +143,24 @@ impl Engine {
         let look_again = held.looked.is_none_or(|at| at.elapsed() >= LOOK_AGAIN);
         if look_again || now_us >= held.next_due_us {
             held.looked = Some(Instant::now());
-            if !self.decide_due(tenant, held.epoch, now_us).await? {
-                held.lost = true;
-                return Ok(());
+            held.next_due_us = self.next_due_us(tenant).await?;
+            if held.next_due_us <= now_us {
+                if !self.decide_due(tenant, held.epoch, now_us).await? {
+                    held.lost = true;
+                    return Ok(());
+                }
+                held.next_due_us = self.next_due_us(tenant).await?;
             }
-            held.next_due_us = due::next_us(&self.db, tenant, State::Scheduled).await?.unwrap_or(i64::MAX);
             held.queue_may_hold_more = true;
         }
         if held.queue_may_hold_more && held.in_flight.has_room() {
             held.queue_may_hold_more = self.dispatch_due(tenant, held, commits, sending).await?;
         }
         Ok(())
+    }
+
+    async fn next_due_us(&self, tenant: &TenantId) -> Result<i64, Error> {
+        Ok(due::next_us(&self.db, tenant, State::Scheduled).await?.unwrap_or(i64::MAX))
     }
 
     async fn release(&self) -> Result<(), Error> {

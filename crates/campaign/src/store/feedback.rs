@@ -18,7 +18,8 @@ const NEXT: &str = "
      LIMIT $2";
 const DELETE: &str = "DELETE FROM feedback WHERE tenant_id = ";
 const FORGET: &str = "DELETE FROM feedback WHERE tenant_id = $1 AND profile_id = $2";
-const WAITING: &str = "SELECT COUNT(*) FROM (SELECT 1 AS one FROM feedback WHERE tenant_id = $1 LIMIT 1) AS waiting";
+const WAITING: &str = "
+    SELECT CAST(CASE WHEN EXISTS (SELECT 1 FROM feedback WHERE tenant_id = $1) THEN 1 ELSE 0 END AS BIGINT)";
 
 /// An event of a profile, to be sent.
 #[derive(Clone)]
