@@ -168,12 +168,9 @@ impl Picture {
         for segment in read::segments(api).await? {
             let members = read::members(api, &segment.segment_id).await?;
             self.note("segments", segment.segment_id.clone(), format!("{} members", segment.member_count));
-            // The cuts of RFM move with every batch of orders: when somebody is found beyond one depends on the batches.
-            let by_rank = segment.expression.contains("rfm.");
             for member in members {
                 let key = format!("{} {}", segment.segment_id, names.get(&member.profile_id));
-                let since = if by_rank { String::new() } else { time(&member.enter_time) };
-                self.note("segments", key, since);
+                self.note("segments", key, time(&member.enter_time));
             }
         }
         Ok(())

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use comptoir::api::Api;
 use kit::Error;
 use proto::{
-    campaign::v1::{ListMessagesRequest, Message},
+    campaign::v1::{Campaign, ListCampaignsRequest, ListMessagesRequest, Message},
     event::v1::Event,
     identity::v1::{ListProfilesRequest, ListTimelineRequest, Profile},
     ingestion::v1::{
@@ -47,6 +47,8 @@ lists! {
     rfm_scores: scoring.list_rfm_scores(ListRfmScoresRequest, 1_000).entries -> Entry;
     /// Every segment.
     segments: segments.list_segments(ListSegmentsRequest, 100).segments -> Segment;
+    /// Every campaign.
+    campaigns: campaigns.list_campaigns(ListCampaignsRequest, 100).campaigns -> Campaign;
     /// Every message, sent or withheld.
     messages: messages.list_messages(ListMessagesRequest, 100).messages -> Message;
     /// Every source.

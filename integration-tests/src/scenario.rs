@@ -5,11 +5,11 @@ use comptoir::shop::{self, Lived, Shop};
 use kit::Error;
 use proto::{
     campaign::v1::{Campaign, Channel, PutCampaignRequest, SegmentEnteredTrigger, campaign::Trigger},
-    scoring::v1::{PutSegmentRequest, Segment},
+    scoring::v1::{DeleteSegmentRequest, PutSegmentRequest, Segment},
 };
 use simulator::{Habits, Noise, PurchaseModel, World, WorldConfig};
 
-use crate::Subject;
+use crate::{Subject, read};
 
 /// Tenant of the scenario.
 pub const TENANT: &str = "atelier";
@@ -19,13 +19,15 @@ pub fn world() -> World {
     World::new(config())
 }
 
-/// Returns the same world, but for one thing: no order is told both by the browser and by the shop's server.
+/// Returns the same world without what depends on how requests overtake each other, for comparing two runs.
 ///
-/// Two tellings lie a minute apart, and what an order sets off falls due by the one that is folded first. Which that is
-/// depends on how requests overtake each other, and so may differ between two runs of whatever form.
-pub fn world_told_once() -> World {
+/// An order told both by the browser and by the shop's server, a minute apart, falls due by the telling that is folded
+/// first; and of several answers to one question of consent within one batch only the last is published.
+pub fn world_for_comparing() -> World {
     let config = config();
-    World::new(WorldConfig { noise: Noise { server_copy: 0.0, ..config.noise.clone() }, ..config })
+    let noise = Noise { server_copy: 0.0, ..config.noise.clone() };
+    let habits = Habits { withdraw: 0.0, ..config.habits.clone() };
+    World::new(WorldConfig { noise, habits, ..config })
 }
 
 fn config() -> WorldConfig {
@@ -85,6 +87,26 @@ pub async fn set_up(subject: &impl Subject, world: &World) -> Result<Shop, Error
         shop.api.campaigns().put_campaign(PutCampaignRequest { campaign: Some(campaign) }).await?;
     }
     Ok(shop)
+}
+
+/// Changes a shop for comparing two runs: what is set off falls due on a later day, when the consents of its own day are
+/// known whatever batches they came in; and no segment is by rank, as ranks move with every batch of orders.
+pub async fn make_comparable(shop: &Shop) -> Result<(), Error> {
+    let delay = Some(prost_types::Duration { seconds: 26 * 3_600, nanos: 0 });
+    for mut campaign in read::campaigns(&shop.api).await? {
+        match &mut campaign.trigger {
+            Some(Trigger::AbandonedBasket(basket)) => basket.delay = delay,
+            Some(Trigger::SegmentEntered(entered)) => entered.delay = delay,
+            Some(Trigger::PostPurchase(_)) | None => continue,
+        }
+        shop.api.campaigns().put_campaign(PutCampaignRequest { campaign: Some(campaign) }).await?;
+    }
+    for segment in read::segments(&shop.api).await? {
+        if segment.expression.contains("rfm.") {
+            shop.api.segments().delete_segment(DeleteSegmentRequest { segment_id: segment.segment_id }).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Lives through the world, day by day, with people who open, click and unsubscribe.

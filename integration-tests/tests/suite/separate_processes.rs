@@ -5,8 +5,9 @@ use kit::Error;
 
 /// Lives through the scenario and takes the picture.
 async fn picture(subject: &impl Subject) -> Result<Picture, Error> {
-    let world = scenario::world_told_once();
+    let world = scenario::world_for_comparing();
     let shop = scenario::set_up(subject, &world).await?;
+    scenario::make_comparable(&shop).await?;
     scenario::live(subject, &shop, &world).await?;
     Picture::take(&shop.api, &subject.post().all()).await
 }
