@@ -1,7 +1,7 @@
 //! The commits around a hand-over: many messages to a transaction, each under its tenant's lease.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashSet},
     sync::Arc,
 };
 
@@ -72,12 +72,8 @@ impl Handler<Step, Answer> for StepHandler {
             by_lease.entry((step.tenant.clone(), step.epoch)).or_default().push((index, step));
         }
         for ((tenant, epoch), steps) in by_lease {
-            if !leases::is_held(tx, &tenant, &self.engine.owner, epoch).await? {
-                continue;
-            }
-            let known = self.look(tx, &tenant, &steps).await?;
-            for (index, step) in steps {
-                answers[index] = self.commit(tx, &tenant, &known, step).await?;
+            if leases::is_held(tx, &tenant, &self.engine.owner, epoch).await? {
+                self.commit(tx, &tenant, steps, &mut answers).await?;
             }
         }
         Ok(answers)
@@ -94,76 +90,88 @@ impl Handler<Step, Answer> for StepHandler {
     }
 }
 
-/// What is known of the people whose messages are about to be handed over.
-struct Look {
-    known: Option<Known>,
-    survivors: HashMap<String, String>,
-}
-
 impl StepHandler {
-    async fn look(&self, tx: &mut Tx, tenant: &TenantId, steps: &[(usize, Step)]) -> Result<Look, Error> {
-        let handing = steps.iter().filter(|(_, step)| matches!(step.kind, Kind::Hand));
-        let messages: Vec<Message> = handing.map(|(_, step)| step.message.clone()).collect();
+    async fn commit(
+        &mut self,
+        tx: &mut Tx,
+        tenant: &TenantId,
+        steps: Vec<(usize, Step)>,
+        answers: &mut [Answer],
+    ) -> Result<(), Error> {
+        let mut handing = Vec::new();
+        let mut settling = Vec::new();
+        for (index, step) in steps {
+            match step.kind {
+                Kind::Hand => handing.push((index, step.message)),
+                Kind::PutOff => {
+                    due::put_off(tx, tenant, &step.message).await?;
+                    answers[index] = Answer::Done;
+                }
+                Kind::Settle { suppress, event } => settling.push((index, step.message, suppress, event)),
+            }
+        }
+
+        let (indexes, messages): (Vec<usize>, Vec<Message>) = handing.into_iter().unzip();
+        let handed = self.hand(tx, tenant, messages.clone()).await?;
+        for (index, message) in indexes.into_iter().zip(&messages) {
+            answers[index] = if handed.contains(&message.message_id) { Answer::Done } else { Answer::Stop };
+        }
+
+        let settled: Vec<&Message> = settling.iter().map(|(_, message, ..)| message).collect();
+        let settled = due::settle(tx, tenant, &settled).await?;
+        let mut events = Vec::new();
+        for (index, message, suppress, event) in settling {
+            if !settled.contains(&message.message_id) {
+                answers[index] = Answer::Stop;
+                continue;
+            }
+            answers[index] = Answer::Done;
+            events.extend(event.map(|event| *event));
+            if let Some(cause) = suppress {
+                let now_us = self.engine.clock.now_us();
+                suppressions::add(tx, tenant, EMAIL, &message.address_hash, cause, now_us).await?;
+            }
+        }
+        self.told |= !events.is_empty();
+        feedback::put(tx, &events).await
+    }
+
+    /// Asks once more what may have changed since the decision: an unsubscribe stops what is already rendered. Returns the
+    /// messages that may be handed over.
+    async fn hand(&self, tx: &mut Tx, tenant: &TenantId, mut messages: Vec<Message>) -> Result<HashSet<String>, Error> {
         if messages.is_empty() {
-            return Ok(Look { known: None, survivors: HashMap::new() });
+            return Ok(HashSet::new());
         }
+        let engine = &self.engine;
+        let now_us = engine.clock.now_us();
         let profile_ids: Vec<&str> = messages.iter().map(|message| message.profile_id.as_str()).collect();
-        let survivors = gone::resolve(tx, tenant, &profile_ids).await?;
-        let known = Known::load(tx, tenant, &self.engine.keys, &messages, Depth::Again).await?;
-        Ok(Look { known: Some(known), survivors })
-    }
+        let gone = gone::resolve(tx, tenant, &profile_ids).await?;
+        let known = Known::load(tx, tenant, &engine.keys, &messages, Depth::Again).await?;
 
-    async fn commit(&mut self, tx: &mut Tx, tenant: &TenantId, look: &Look, step: Step) -> Result<Answer, Error> {
-        let Step { mut message, kind, .. } = step;
-        match kind {
-            Kind::Hand => self.hand(tx, tenant, look, &mut message).await,
-            Kind::PutOff => {
-                due::put_off(tx, tenant, &message).await?;
-                Ok(Answer::Done)
+        let mut going = Vec::new();
+        for message in &mut messages {
+            if gone.contains_key(&message.profile_id) || !known.has_address(&message.profile_id, &message.address_hash)
+            {
+                // It was prepared for somebody else; it is still queued and will be prepared again.
+                continue;
             }
-            Kind::Settle { suppress, event } => {
-                if !due::settle(tx, tenant, &message).await? {
-                    return Ok(Answer::Stop);
+            // The first attempt stands for the instant of the decision, later ones for their own.
+            let as_of_us = if message.attempts == 0 { message.as_of_us } else { now_us };
+            let (outcome, gates) = known.ask(tenant, message, as_of_us, now_us, Depth::Again);
+            match outcome {
+                Outcome::Send => {
+                    going.push(&*message);
+                    continue;
                 }
-                if let Some(cause) = suppress {
-                    let now_us = self.engine.clock.now_us();
-                    suppressions::add(tx, tenant, EMAIL, &message.address_hash, cause, now_us).await?;
+                Outcome::Withhold(reason) => {
+                    message.state = State::Withheld;
+                    message.reason = number(reason);
                 }
-                if let Some(event) = event {
-                    feedback::put(tx, &[*event]).await?;
-                    self.told = true;
-                }
-                Ok(Answer::Done)
+                Outcome::Defer(until_us) => message.fire_us = until_us,
             }
+            message.gates.extend(gates.into_iter().last());
+            due::put_off(tx, tenant, message).await?;
         }
-    }
-
-    /// Asks once more what may have changed since the decision: an unsubscribe stops what is already rendered.
-    async fn hand(&self, tx: &mut Tx, tenant: &TenantId, look: &Look, message: &mut Message) -> Result<Answer, Error> {
-        let Some(known) = &look.known else { return Ok(Answer::Stop) };
-        let now_us = self.engine.clock.now_us();
-        let address_hash = known.contact(&message.profile_id).email.as_str();
-        let same_address = self.engine.keys.address_hash(tenant, EMAIL, address_hash) == message.address_hash;
-        if look.survivors.contains_key(&message.profile_id) || !same_address {
-            // It was prepared for somebody else; it is still queued and will be prepared again.
-            return Ok(Answer::Stop);
-        }
-        // The first attempt stands for the instant of the decision, later ones for their own.
-        let as_of_us = if message.attempts == 0 { message.as_of_us } else { now_us };
-        let (outcome, gates) = known.ask(tenant, message, as_of_us, now_us, Depth::Again);
-        match outcome {
-            Outcome::Send => {
-                let handed = due::hand(tx, tenant, message, now_us).await?;
-                return Ok(if handed { Answer::Done } else { Answer::Stop });
-            }
-            Outcome::Withhold(reason) => {
-                message.state = State::Withheld;
-                message.reason = number(reason);
-            }
-            Outcome::Defer(until_us) => message.fire_us = until_us,
-        }
-        message.gates.extend(gates.into_iter().last());
-        due::put_off(tx, tenant, message).await?;
-        Ok(Answer::Stop)
+        due::hand(tx, tenant, &going, now_us).await
     }
 }

@@ -49,7 +49,9 @@ impl Engine {
                 return Ok(true);
             }
             let more = due.len() as i64 == BATCH;
-            self.decide_batch(&mut tx, tenant, &mut due, now_us).await?;
+            // Beyond the last one read there may be others that fell due before what is put off.
+            let horizon_us = due.last().filter(|_| more).map_or(now_us, |last| last.fire_us);
+            self.decide_batch(&mut tx, tenant, &mut due, now_us, horizon_us).await?;
             tx.commit().await?;
             due.iter().for_each(|message| self.metrics.decided(message));
             if !more {
@@ -58,28 +60,46 @@ impl Engine {
         }
     }
 
+    /// Decides messages in the order in which they fell due; one that is put off until before `horizon_us` takes its place
+    /// among the others, as it would have if the clock had not jumped.
     async fn decide_batch(
         &self,
         tx: &mut Tx,
         tenant: &TenantId,
         due: &mut [Message],
         now_us: i64,
+        horizon_us: i64,
     ) -> Result<(), Error> {
         find_survivors(tx, tenant, due).await?;
         let mut known = Known::load(tx, tenant, &self.keys, due, Depth::Full).await?;
-        let mut overtaken: Vec<String> = Vec::new();
-        for message in due.iter_mut() {
-            if known.is_overtaken(message) {
-                overtaken.push(message.message_id.clone());
-                continue;
-            }
-            let as_of_us = message.fire_us;
+        let mut waiting: BTreeSet<(i64, String, usize)> = due
+            .iter()
+            .enumerate()
+            .filter(|(_, message)| !known.is_overtaken(message))
+            .map(|(index, message)| (message.fire_us, message.message_id.clone(), index))
+            .collect();
+        let overtaken: Vec<&str> = due
+            .iter()
+            .filter(|message| known.is_overtaken(message))
+            .map(|message| message.message_id.as_str())
+            .collect();
+        messages::cancel(tx, tenant, &overtaken).await?;
+
+        let mut decided: BTreeSet<usize> = BTreeSet::new();
+        while let Some((as_of_us, message_id, index)) = waiting.pop_first() {
+            let message = &mut due[index];
+            decided.insert(index);
             let (outcome, gates) = known.ask(tenant, message, as_of_us, now_us, Depth::Full);
             // That it was put off stays in the record.
             message.gates.retain(|gate| gate.verdict() == Verdict::Deferred);
             message.gates.extend(gates);
             match outcome {
-                Outcome::Defer(until_us) => message.fire_us = until_us,
+                Outcome::Defer(until_us) => {
+                    message.fire_us = until_us;
+                    if until_us <= horizon_us {
+                        waiting.insert((until_us, message_id, index));
+                    }
+                }
                 Outcome::Send => {
                     (message.state, message.decide_us, message.as_of_us) = (State::Queued, now_us, as_of_us);
                     known.will_hear(message);
@@ -90,10 +110,8 @@ impl Engine {
                 }
             }
         }
-        let decided: Vec<&Message> = due.iter().filter(|message| !overtaken.contains(&message.message_id)).collect();
-        messages::save_decided(tx, tenant, &decided).await?;
-        let overtaken: Vec<&str> = overtaken.iter().map(String::as_str).collect();
-        messages::cancel(tx, tenant, &overtaken).await
+        let decided: Vec<&Message> = decided.into_iter().map(|index| &due[index]).collect();
+        messages::save_decided(tx, tenant, &decided).await
     }
 }
 
@@ -195,6 +213,11 @@ impl Known {
     /// Returns what is known of a person.
     pub(crate) fn contact(&self, profile_id: &str) -> &Contact {
         self.contacts.get(profile_id).unwrap_or(&self.nobody)
+    }
+
+    /// Whether this is the address of a person.
+    pub(crate) fn has_address(&self, profile_id: &str, address_hash: &[u8]) -> bool {
+        self.hashes.get(profile_id).is_some_and(|hash| hash == address_hash)
     }
 
     /// Counts a message that was just decided to be sent.

@@ -1,7 +1,7 @@
 //! Handing over what was decided to be sent, side by side.
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeSet, HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -25,16 +25,18 @@ use super::{
 use crate::{
     domain::{
         backoff,
+        campaign::Definition,
+        contact::Contact,
         message::{Message, State, number},
     },
     mail::Handover,
-    store::{due, feedback::Outgoing},
+    store::{campaigns, contacts, due, feedback::Outgoing},
 };
 
 /// Messages of one tenant that are prepared or handed over at the same time.
-const MOST_IN_FLIGHT: usize = 128;
-/// Messages read from the queue at a time, beyond those in flight.
-const READ_AHEAD: usize = 64;
+const MOST_IN_FLIGHT: usize = 256;
+/// Messages read from the queue at a time, beyond those in flight, which are read again and left.
+const READ_AHEAD: usize = 192;
 /// Pause before a commit is tried again.
 const PAUSE: Duration = Duration::from_millis(300);
 
@@ -79,15 +81,33 @@ impl Engine {
         let limit = before.len() + READ_AHEAD;
         let queued = due::queued(&self.db, tenant, self.clock.now_us(), limit as i64).await?;
         let more = queued.len() == limit;
-        for message in queued {
+        // What was in flight when the queue was read may have landed since: its row is not queued any more.
+        let waiting: Vec<Message> =
+            queued.into_iter().filter(|message| !before.contains(&message.message_id)).collect();
+        if waiting.is_empty() {
+            return Ok(more);
+        }
+        let campaigns = campaigns::read_definitions(&self.db, tenant).await?.into_iter();
+        let campaigns: HashMap<String, Arc<Definition>> =
+            campaigns.map(|campaign| (campaign.campaign_id.clone(), Arc::new(campaign))).collect();
+        let profile_ids: BTreeSet<&str> = waiting.iter().map(|message| message.profile_id.as_str()).collect();
+        let profile_ids: Vec<&str> = profile_ids.into_iter().collect();
+        let contacts = contacts::read_many(&self.db, tenant, &profile_ids).await?;
+
+        for message in waiting {
             let message_id = message.message_id.clone();
-            // What was in flight when the queue was read may have landed since: its row is not queued any more.
-            if before.contains(&message_id) || !held.in_flight.ids().insert(message_id.clone()) {
+            if !held.in_flight.ids().insert(message_id.clone()) {
                 continue;
             }
             let landing = Landing { engine: Arc::clone(self), in_flight: held.in_flight.clone(), message_id };
-            let job =
-                Job { engine: Arc::clone(self), tenant: tenant.clone(), epoch: held.epoch, commits: commits.clone() };
+            let job = Job {
+                engine: Arc::clone(self),
+                tenant: tenant.clone(),
+                epoch: held.epoch,
+                commits: commits.clone(),
+                campaign: campaigns.get(&message.campaign_id).cloned(),
+                contact: contacts.get(&message.profile_id).cloned().unwrap_or_default(),
+            };
             let span = tracing::info_span!(
                 "send message",
                 message.id = %message.message_id,
@@ -113,11 +133,13 @@ struct Job {
     tenant: TenantId,
     epoch: i64,
     commits: Commits,
+    campaign: Option<Arc<Definition>>,
+    contact: Contact,
 }
 
 impl Job {
     async fn run(self, message: Message) {
-        let ready = match self.engine.prepare(&self.tenant, message).await {
+        let ready = match self.engine.prepare(&self.tenant, self.campaign.as_deref(), &self.contact, message).await {
             Ok(Prepared::Ready(ready)) => ready,
             Ok(Prepared::PutOff(message)) => {
                 self.commit(&message, || Kind::PutOff).await;
@@ -136,7 +158,8 @@ impl Job {
         if self.try_commit(&message, Kind::Hand).await != Some(Answer::Done) {
             return;
         }
-        let handover = self.engine.mailer.send(&mail, slot).await;
+        let span = tracing::info_span!("hand over");
+        let handover = self.engine.mailer.send(&mail, slot).instrument(span).await;
         self.settle(message, handover, mail.to.to_string()).await;
     }
 

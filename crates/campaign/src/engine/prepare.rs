@@ -20,7 +20,7 @@ use super::Engine;
 use crate::{
     domain::{
         backoff,
-        campaign::{Definition, definition},
+        campaign::Definition,
         contact::Contact,
         content,
         links::{Rewriter, with_pixel},
@@ -30,7 +30,7 @@ use crate::{
         token::{Purpose, Token},
     },
     mail::{Content, Mail, build},
-    store::{campaigns, contacts, templates},
+    store::templates,
 };
 
 /// How long choosing products may take.
@@ -46,7 +46,7 @@ const MOST_AT_HAND: usize = 50;
 pub(crate) enum Prepared {
     Ready(Box<Ready>),
     /// It waits, or stays unsent: the message says which and why.
-    PutOff(Message),
+    PutOff(Box<Message>),
 }
 
 /// A message that can be handed over.
@@ -67,11 +67,14 @@ struct Known {
 
 impl Engine {
     /// Prepares a message. Whatever is wrong with it concerns this message alone.
-    pub(super) async fn prepare(&self, tenant: &TenantId, mut message: Message) -> Result<Prepared, Error> {
+    pub(super) async fn prepare(
+        &self,
+        tenant: &TenantId,
+        campaign: Option<&Definition>,
+        contact: &Contact,
+        mut message: Message,
+    ) -> Result<Prepared, Error> {
         message.product_ids.clear();
-        let kept = campaigns::find(&self.db, tenant, &message.campaign_id).await?;
-        let campaign = kept.and_then(|kept| definition(&kept.campaign, kept.put_us, kept.paused));
-        let contact = contacts::find(&self.db, tenant, &message.profile_id).await?.unwrap_or_default();
         let Some(campaign) = campaign else {
             return Ok(withheld(message, Reason::CampaignPaused, "campaign", "the campaign is no more"));
         };
@@ -87,10 +90,10 @@ impl Engine {
             ));
         };
 
-        let recommended = self.recommend(tenant, &campaign, &message, &contact).await;
+        let recommended = self.recommend(tenant, campaign, &message, contact).await;
         let unsubscribe_url = self.link(tenant, &message, Purpose::Unsubscribe, 0);
         let items = recommended.as_deref().unwrap_or_default();
-        let values = content::values(&campaign, &message, &contact, items, &unsubscribe_url);
+        let values = content::values(campaign, &message, contact, items, &unsubscribe_url);
         let rendered = match template.render(&values) {
             Ok(rendered) => rendered,
             // The template cannot do without products: they may come later.
@@ -221,7 +224,7 @@ impl Engine {
         message.attempts += 1;
         message.fire_us = self.clock.now_us().saturating_add(backoff::wait_us(message.attempts));
         message.note("render", Verdict::Deferred, detail);
-        Prepared::PutOff(message)
+        Prepared::PutOff(Box::new(message))
     }
 }
 
@@ -229,7 +232,7 @@ fn withheld(mut message: Message, reason: Reason, gate: &str, detail: impl Into<
     message.state = State::Withheld;
     message.reason = number(reason);
     message.note(gate, Verdict::Refused, detail);
-    Prepared::PutOff(message)
+    Prepared::PutOff(Box::new(message))
 }
 
 impl Templates {

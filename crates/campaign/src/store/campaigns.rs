@@ -97,8 +97,13 @@ pub(crate) async fn definitions(tx: &mut Tx, tenant: &TenantId) -> Result<Vec<De
     let rows: Vec<Row> = within!(tx, conn => {
         sqlx::query_as(ALL).bind(tenant.as_str()).fetch_all(&mut *conn).await
     })?;
-    let kept: Vec<Kept> = rows.into_iter().map(read).collect::<Result<_, Error>>()?;
-    Ok(kept.iter().filter_map(|kept| definition(&kept.campaign, kept.put_us, kept.paused)).collect())
+    in_use(rows)
+}
+
+/// Returns all campaigns of a tenant, by id.
+pub(crate) async fn read_definitions(db: &Db, tenant: &TenantId) -> Result<Vec<Definition>, Error> {
+    let rows: Vec<Row> = on!(*db, pool => sqlx::query_as(ALL).bind(tenant.as_str()).fetch_all(pool).await)?;
+    in_use(rows)
 }
 
 /// Returns the tenants that have campaigns.
@@ -107,6 +112,11 @@ pub(crate) async fn tenants(db: &Db) -> Result<Vec<TenantId>, Error> {
     ids.iter()
         .map(|id| TenantId::try_from(id.as_str()).map_err(|_| Error::Damaged("a stored tenant id".into())))
         .collect()
+}
+
+fn in_use(rows: Vec<Row>) -> Result<Vec<Definition>, Error> {
+    let kept: Vec<Kept> = rows.into_iter().map(read).collect::<Result<_, Error>>()?;
+    Ok(kept.iter().filter_map(|kept| definition(&kept.campaign, kept.put_us, kept.paused)).collect())
 }
 
 fn read((put_us, paused, definition): Row) -> Result<Kept, Error> {

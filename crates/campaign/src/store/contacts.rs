@@ -19,6 +19,9 @@ const PUT: &str = "INSERT INTO contacts (tenant_id, profile_id, state) ";
 const PUT_CONFLICT: &str = " ON CONFLICT (tenant_id, profile_id) DO UPDATE SET state = excluded.state";
 const DELETE: &str = "DELETE FROM contacts WHERE tenant_id = ";
 
+/// Profile id and what is known of the person, packed.
+type Row = (String, Vec<u8>);
+
 /// Returns what is known of a person.
 pub(crate) async fn find(db: &Db, tenant: &TenantId, profile_id: &str) -> Result<Option<Contact>, Error> {
     let state: Option<Vec<u8>> = on!(*db, pool => {
@@ -27,7 +30,7 @@ pub(crate) async fn find(db: &Db, tenant: &TenantId, profile_id: &str) -> Result
     state.map(|state| unpack(&state, "contact")).transpose()
 }
 
-/// Returns those of the people of whom anything is known.
+/// Returns those of the people of whom anything is known, as they stand in a transaction.
 pub(crate) async fn find_many(
     tx: &mut Tx,
     tenant: &TenantId,
@@ -35,21 +38,45 @@ pub(crate) async fn find_many(
 ) -> Result<HashMap<String, Contact>, Error> {
     let mut found = HashMap::with_capacity(profile_ids.len());
     for chunk in profile_ids.chunks(rows_per_statement(1)) {
-        let rows: Vec<(String, Vec<u8>)> = within!(tx, conn => {
-            let mut select = QueryBuilder::new(FIND_MANY);
-            select.push_bind(tenant.as_str()).push(" AND profile_id IN (");
-            let mut ids = select.separated(", ");
-            for profile_id in chunk {
-                ids.push_bind(*profile_id);
-            }
-            select.push(")");
-            select.build_query_as().fetch_all(&mut *conn).await
-        })?;
-        for (profile_id, state) in rows {
-            found.insert(profile_id, unpack(&state, "contact")?);
-        }
+        let rows: Vec<Row> = within!(tx, conn => select(tenant, chunk).build_query_as().fetch_all(&mut *conn).await)?;
+        unpack_into(&mut found, rows)?;
     }
     Ok(found)
+}
+
+/// Returns those of the people of whom anything is known.
+pub(crate) async fn read_many(
+    db: &Db,
+    tenant: &TenantId,
+    profile_ids: &[&str],
+) -> Result<HashMap<String, Contact>, Error> {
+    let mut found = HashMap::with_capacity(profile_ids.len());
+    for chunk in profile_ids.chunks(rows_per_statement(1)) {
+        let rows: Vec<Row> = on!(*db, pool => select(tenant, chunk).build_query_as().fetch_all(pool).await)?;
+        unpack_into(&mut found, rows)?;
+    }
+    Ok(found)
+}
+
+fn select<'q, DB: sqlx::Database>(tenant: &'q TenantId, profile_ids: &[&'q str]) -> QueryBuilder<DB>
+where
+    &'q str: sqlx::Encode<'q, DB> + sqlx::Type<DB>,
+{
+    let mut select = QueryBuilder::new(FIND_MANY);
+    select.push_bind(tenant.as_str()).push(" AND profile_id IN (");
+    let mut ids = select.separated(", ");
+    for profile_id in profile_ids {
+        ids.push_bind(*profile_id);
+    }
+    select.push(")");
+    select
+}
+
+fn unpack_into(found: &mut HashMap<String, Contact>, rows: Vec<Row>) -> Result<(), Error> {
+    for (profile_id, state) in rows {
+        found.insert(profile_id, unpack(&state, "contact")?);
+    }
+    Ok(())
 }
 
 /// Writes what is known of people; those of whom nothing is known are deleted.

@@ -1,12 +1,12 @@
 //! Messages whose next step is due, and that step.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use ::store::{Db, Error, Tx, on, rows_per_statement, within};
 use kit::TenantId;
 use sqlx::QueryBuilder;
 
-use super::messages::{Row, pack_gates, pack_texts, select};
+use super::messages::{Row, change, pack_gates, pack_texts, select};
 use crate::domain::{
     gates::Past,
     message::{Message, State},
@@ -25,17 +25,19 @@ const PAST: &str = "
       FROM messages
      WHERE state IN (2, 3, 6, 20) AND as_of_us > ";
 const HAND: &str = "
-    UPDATE messages
-       SET state = 20, products = $3, links = $4, address_hash = $5
-     WHERE tenant_id = $1 AND message_id = $2 AND state = 2 AND fire_us <= $6";
+    ON CONFLICT (tenant_id, message_id) DO UPDATE
+       SET state = 20, products = excluded.products, links = excluded.links, address_hash = excluded.address_hash
+     WHERE messages.state = 2";
 const PUT_OFF: &str = "
     UPDATE messages
        SET state = $3, reason = $4, fire_us = $5, gates = $6, attempts = $7, products = $8
      WHERE tenant_id = $1 AND message_id = $2 AND state = 2";
+/// Opens and clicks may have come before: they are left as they are.
 const SETTLE: &str = "
-    UPDATE messages
-       SET state = $3, reason = $4, fire_us = $5, gates = $6, attempts = $7, send_us = $8
-     WHERE tenant_id = $1 AND message_id = $2 AND state = 20";
+    ON CONFLICT (tenant_id, message_id) DO UPDATE
+       SET state = excluded.state, reason = excluded.reason, fire_us = excluded.fire_us, gates = excluded.gates,
+           attempts = excluded.attempts, send_us = excluded.send_us
+     WHERE messages.state = 20";
 
 /// Returns scheduled messages that are due, earliest first. On PostgreSQL they are locked, and rows that a follower is
 /// writing are left for the next time, so that neither waits for the other.
@@ -106,21 +108,14 @@ pub(crate) async fn past(
     Ok(found)
 }
 
-/// Says that a queued message is being handed over. Returns false when it is not queued, or not due, any more.
-pub(crate) async fn hand(tx: &mut Tx, tenant: &TenantId, message: &Message, now_us: i64) -> Result<bool, Error> {
-    let changed = within!(tx, conn => {
-        sqlx::query(HAND)
-            .bind(tenant.as_str())
-            .bind(&message.message_id)
-            .bind(pack_texts(&message.product_ids))
-            .bind(pack_texts(&message.links))
-            .bind(message.address_hash.as_slice())
-            .bind(now_us)
-            .execute(&mut *conn)
-            .await
-            .map(|done| done.rows_affected())
-    })?;
-    Ok(changed == 1)
+/// Says that queued messages are being handed over. Returns those that were still queued and due.
+pub(crate) async fn hand(
+    tx: &mut Tx,
+    tenant: &TenantId,
+    handed: &[&Message],
+    now_us: i64,
+) -> Result<HashSet<String>, Error> {
+    change(tx, tenant, handed, HAND, Some(now_us)).await
 }
 
 /// Writes that a queued message waits, or stays unsent after all.
@@ -142,21 +137,7 @@ pub(crate) async fn put_off(tx: &mut Tx, tenant: &TenantId, message: &Message) -
     Ok(())
 }
 
-/// Writes what became of a message that was handed over. Returns false when it is not in that state any more.
-pub(crate) async fn settle(tx: &mut Tx, tenant: &TenantId, message: &Message) -> Result<bool, Error> {
-    let changed = within!(tx, conn => {
-        sqlx::query(SETTLE)
-            .bind(tenant.as_str())
-            .bind(&message.message_id)
-            .bind(message.state.number())
-            .bind(i64::from(message.reason))
-            .bind(message.fire_us)
-            .bind(pack_gates(&message.gates))
-            .bind(i64::from(message.attempts))
-            .bind(message.send_us)
-            .execute(&mut *conn)
-            .await
-            .map(|done| done.rows_affected())
-    })?;
-    Ok(changed == 1)
+/// Writes what became of messages that were handed over. Returns those that were still in that state.
+pub(crate) async fn settle(tx: &mut Tx, tenant: &TenantId, settled: &[&Message]) -> Result<HashSet<String>, Error> {
+    change(tx, tenant, settled, SETTLE, None).await
 }

@@ -1,5 +1,7 @@
 //! Messages: rows that live from the trigger to the last click.
 
+use std::collections::HashSet;
+
 use ::store::{Db, Error, Tx, on, rows_per_statement, within};
 use kit::TenantId;
 use prost::Message as _;
@@ -47,44 +49,82 @@ pub(crate) async fn save_decided(tx: &mut Tx, tenant: &TenantId, messages: &[&Me
     write(tx, tenant, messages, DECIDED).await
 }
 
+/// Writes rows, or changes those that are there as `conflict` says.
 async fn write(tx: &mut Tx, tenant: &TenantId, messages: &[&Message], conflict: &'static str) -> Result<(), Error> {
     for chunk in messages.chunks(rows_per_statement(PARAMETERS)) {
-        let packed: Vec<Packed> = chunk.iter().map(|message| Packed::new(message)).collect();
         within!(tx, conn => {
-            let mut insert = QueryBuilder::new("INSERT INTO messages (tenant_id, ");
-            insert.push(COLUMNS).push(") ");
-            insert.push_values(chunk.iter().zip(&packed), |mut row, (message, packed)| {
-                row.push_bind(tenant.as_str())
-                    .push_bind(message.message_id.as_str())
-                    .push_bind(message.campaign_id.as_str())
-                    .push_bind(message.profile_id.as_str())
-                    .push_bind(i64::from(EMAIL))
-                    .push_bind(message.state.number())
-                    .push_bind(i64::from(message.reason))
-                    .push_bind(message.purpose.as_str())
-                    .push_bind(message.cause.as_str())
-                    .push_bind(message.trigger_text.as_str())
-                    .push_bind(message.trigger_us)
-                    .push_bind(message.due_us)
-                    .push_bind(message.fire_us)
-                    .push_bind(message.decide_us)
-                    .push_bind(message.as_of_us)
-                    .push_bind(message.send_us)
-                    .push_bind(message.open_us)
-                    .push_bind(message.click_us)
-                    .push_bind(message.unsubscribe_us)
-                    .push_bind(i64::from(message.attempts))
-                    .push_bind(message.traceparent.as_str())
-                    .push_bind(packed.gates.as_slice())
-                    .push_bind(packed.products.as_str())
-                    .push_bind(packed.links.as_str())
-                    .push_bind(message.address_hash.as_slice());
-            });
+            let mut insert = insert(tenant, chunk);
             insert.push(conflict);
             insert.build().execute(&mut *conn).await.map(|_| ())
         })?;
     }
     Ok(())
+}
+
+/// Changes rows that are in the state that `conflict` wants and, where given, due by `due_by_us`; returns the ids of those
+/// changed.
+pub(super) async fn change(
+    tx: &mut Tx,
+    tenant: &TenantId,
+    messages: &[&Message],
+    conflict: &'static str,
+    due_by_us: Option<i64>,
+) -> Result<HashSet<String>, Error> {
+    let mut changed = HashSet::with_capacity(messages.len());
+    for chunk in messages.chunks(rows_per_statement(PARAMETERS)) {
+        let ids: Vec<String> = within!(tx, conn => {
+            let mut insert = insert(tenant, chunk);
+            insert.push(conflict);
+            if let Some(due_by_us) = due_by_us {
+                insert.push(" AND messages.fire_us <= ").push_bind(due_by_us);
+            }
+            insert.push(" RETURNING message_id");
+            insert.build_query_scalar().fetch_all(&mut *conn).await
+        })?;
+        changed.extend(ids);
+    }
+    Ok(changed)
+}
+
+/// Begins an INSERT of whole rows.
+fn insert<'q, DB: sqlx::Database>(tenant: &'q TenantId, messages: &[&'q Message]) -> QueryBuilder<DB>
+where
+    &'q str: sqlx::Encode<'q, DB> + sqlx::Type<DB>,
+    &'q [u8]: sqlx::Encode<'q, DB> + sqlx::Type<DB>,
+    String: sqlx::Encode<'q, DB> + sqlx::Type<DB>,
+    Vec<u8>: sqlx::Encode<'q, DB> + sqlx::Type<DB>,
+    i64: sqlx::Encode<'q, DB> + sqlx::Type<DB>,
+{
+    let mut insert = QueryBuilder::new("INSERT INTO messages (tenant_id, ");
+    insert.push(COLUMNS).push(") ");
+    insert.push_values(messages, |mut row, message| {
+        row.push_bind(tenant.as_str())
+            .push_bind(message.message_id.as_str())
+            .push_bind(message.campaign_id.as_str())
+            .push_bind(message.profile_id.as_str())
+            .push_bind(i64::from(EMAIL))
+            .push_bind(message.state.number())
+            .push_bind(i64::from(message.reason))
+            .push_bind(message.purpose.as_str())
+            .push_bind(message.cause.as_str())
+            .push_bind(message.trigger_text.as_str())
+            .push_bind(message.trigger_us)
+            .push_bind(message.due_us)
+            .push_bind(message.fire_us)
+            .push_bind(message.decide_us)
+            .push_bind(message.as_of_us)
+            .push_bind(message.send_us)
+            .push_bind(message.open_us)
+            .push_bind(message.click_us)
+            .push_bind(message.unsubscribe_us)
+            .push_bind(i64::from(message.attempts))
+            .push_bind(message.traceparent.as_str())
+            .push_bind(pack_gates(&message.gates))
+            .push_bind(pack_texts(&message.product_ids))
+            .push_bind(pack_texts(&message.links))
+            .push_bind(message.address_hash.as_slice());
+    });
+    insert
 }
 
 /// Takes back messages that are still scheduled: what set them off was moved by something later.
@@ -159,23 +199,6 @@ where
     let mut select = QueryBuilder::new("SELECT ");
     select.push(COLUMNS).push(" FROM messages WHERE tenant_id = ").push_bind(tenant.as_str());
     select
-}
-
-/// What of a message is packed into one value.
-struct Packed {
-    gates: Vec<u8>,
-    products: String,
-    links: String,
-}
-
-impl Packed {
-    fn new(message: &Message) -> Self {
-        Self {
-            gates: pack_gates(&message.gates),
-            products: pack_texts(&message.product_ids),
-            links: pack_texts(&message.links),
-        }
-    }
 }
 
 /// Gates as they are stored.

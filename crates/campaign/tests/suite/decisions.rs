@@ -187,6 +187,45 @@ async fn a_message_in_quiet_hours_waits_for_their_end() {
     replica.stop().await;
 }
 
+/// What is put off takes its place among what falls due later, whether the clock walks or jumps.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_jump_of_the_clock_changes_no_decision() {
+    let mut seen = Vec::new();
+    for step in [5, 300] {
+        let db = sqlite().await;
+        let world = World::new().await;
+        let replica = shop(&world, db.handle(), vec![post_purchase("thanks"), abandoned_basket()]).await;
+        let policy = proto::campaign::v1::ContactPolicy {
+            cap_messages: 1,
+            quiet_start_minute: 13 * 60,
+            quiet_end_minute: 15 * 60,
+            ..no_limits()
+        };
+        replica.set_policy(policy).await;
+        // The order falls due in quiet hours, the basket after them: the order's message comes first all the same.
+        world
+            .tell(vec![
+                customer("ann"),
+                did("ann", "e1", noon() + minutes(30), ordered("o1")),
+                did("ann", "e2", noon() + minutes(180), carted("a")),
+            ])
+            .await;
+        for _ in 0..300 / step {
+            replica.pass(&world, minutes(step)).await;
+        }
+
+        let mut messages = replica.all_messages().await;
+        messages.sort_by(|one, other| one.campaign_id.cmp(&other.campaign_id));
+        let outcomes: Vec<_> = messages.into_iter().map(|m| (m.campaign_id.clone(), m.state(), m.reason())).collect();
+        seen.push(outcomes);
+        replica.stop().await;
+    }
+
+    assert_eq!(seen[0][0].2, Reason::FrequencyCap);
+    assert_eq!(seen[0][1].1, State::Sent);
+    assert_eq!(seen[0], seen[1]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_happened_before_the_campaign_or_too_long_ago_sets_nothing_off() {
     let db = sqlite().await;

@@ -3,7 +3,9 @@
 use comptoir_campaign::sink::Script;
 use mail_parser::MessageParser;
 use proto::{
-    campaign::v1::{Channel, GetSuppressionRequest, Reason, Template, gate::Verdict, message::State},
+    campaign::v1::{
+        AddSuppressionRequest, Channel, GetSuppressionRequest, Reason, Template, gate::Verdict, message::State,
+    },
     event::v1::message_activity::Action,
 };
 
@@ -105,6 +107,37 @@ async fn retries_454() {
         let stubborn = messages.iter().find(|message| message.profile_id == "p4").unwrap();
         assert_eq!(stubborn.attempts, 5);
         assert!(stubborn.gates.iter().any(|gate| gate.name == "channel" && gate.verdict() == Verdict::Deferred));
+        replica.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_the_mail_server_is_stopped_by_a_suppression_a_refusal_or_a_purchase() {
+    for db in databases().await {
+        let world = World::new().await;
+        let replica = shop(&world, db.handle()).await;
+        for profile_id in ["suppressed", "refused", "bought"] {
+            world.sink.script(&email(profile_id), Script::AnswerRecipient("451 4.3.0 later".into()));
+            basket(&world, profile_id).await;
+        }
+        replica.pass(&world, minutes(61)).await;
+        assert_eq!(replica.outcomes().await, [(State::Queued, Reason::Unspecified, 3)]);
+
+        let (channel, address) = (Channel::Email.into(), email("suppressed"));
+        let suppress = AddSuppressionRequest { channel, address, cause: "complained".into() };
+        replica.suppressions().add_suppression(suppress).await.unwrap();
+        let no = consent("marketing", false, noon() + minutes(61));
+        world.tell(vec![updated("refused", &email("refused"), vec![no])]).await;
+        world.tell(vec![did("bought", "o", noon() + minutes(61), ordered("o"))]).await;
+        replica.pass(&world, minutes(1)).await;
+
+        assert_eq!(world.sink.count(), 0, "{}", db.engine());
+        let mut reasons: Vec<_> =
+            replica.all_messages().await.into_iter().map(|m| (m.profile_id.clone(), m.reason())).collect();
+        reasons.sort();
+        let expected =
+            [("bought", Reason::GoalReached), ("refused", Reason::NoConsent), ("suppressed", Reason::Suppressed)];
+        assert_eq!(reasons, expected.map(|(profile_id, reason)| (profile_id.to_owned(), reason)));
         replica.stop().await;
     }
 }

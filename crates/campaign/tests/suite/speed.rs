@@ -31,11 +31,10 @@ async fn speed_of_following() {
                 _ => did(&profile_id, &format!("e{number}"), time, viewed()),
             });
         }
-        replica.folded(&world).await;
+        replica.stop().await;
         for chunk in records.chunks(5_000) {
             world.tell(chunk.to_vec()).await;
         }
-        replica.stop().await;
 
         let replica = Replica::start(db.handle(), &world).await;
         let begun = (Instant::now(), cpu_seconds());
