@@ -8,7 +8,7 @@ use kit::{Clock, Error};
 use super::Databases;
 
 /// Pause between two looks.
-const PAUSE: Duration = Duration::from_millis(4);
+const PAUSE: Duration = Duration::from_millis(6);
 
 /// Who follows which log, in the order records flow.
 const FOLLOWERS: [(&str, &str, &str); 5] = [

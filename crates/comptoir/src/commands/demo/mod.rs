@@ -25,7 +25,7 @@ pub(super) struct Args {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// People
-    #[arg(long, default_value_t = 2_000)]
+    #[arg(long, default_value_t = 1_500)]
     people: u32,
     /// Products
     #[arg(long, default_value_t = 300)]
