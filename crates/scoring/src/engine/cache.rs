@@ -56,6 +56,13 @@ impl Cache {
         taken
     }
 
+    /// Drops somebody whom the holder of the lock has read from the store and changes.
+    pub(crate) fn drop_one(&self, tenant: &TenantId, partition: u32, profile_id: &str) {
+        if let Some(kept) = self.lock().get_mut(&(tenant.clone(), partition)) {
+            kept.remove(profile_id);
+        }
+    }
+
     /// Puts people back once what was done under `revision` is committed.
     ///
     /// When the next holder is already at work its reads are as fresh, and these may be older: they are dropped.
@@ -169,6 +176,20 @@ mod tests {
         put(&cache, 1, &["a"]);
 
         assert_eq!(taken(&cache, &["a"]), 0);
+    }
+
+    #[test]
+    fn who_was_changed_past_the_cache_is_not_found_before_the_change_is_put_back() {
+        let cache = Cache::new(100);
+        cache.open(&shop(), 0, 1);
+        put(&cache, 1, &["a", "b"]);
+
+        cache.open(&shop(), 0, 2);
+        cache.drop_one(&shop(), 0, "a");
+        cache.open(&shop(), 0, 3);
+        put(&cache, 2, &["a"]);
+
+        assert_eq!(taken(&cache, &["a", "b"]), 1);
     }
 
     #[test]

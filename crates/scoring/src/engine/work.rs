@@ -121,10 +121,13 @@ impl Work {
 
     /// Takes on somebody as stored, brings them up to date, and lets them go again when that changed nothing.
     ///
-    /// For passes over everyone: who is not changed is neither written nor brought into the cache.
+    /// For passes over everyone: who is not changed is neither written nor brought into the cache. Who is changed leaves
+    /// the cache at once: should the next holder of the lock come before the commit is told here, it reads them anew.
     pub(crate) fn bring_up_to_date(&mut self, profile_id: String, state: State) {
         self.adopt(profile_id.clone(), state);
-        if self.people.get(&profile_id).is_some_and(|person| !person.changed) {
+        if self.people.get(&profile_id).is_some_and(|person| person.changed) {
+            self.engine.cache.drop_one(&self.tenant, self.partition, &profile_id);
+        } else {
             self.people.remove(&profile_id);
         }
     }
