@@ -120,7 +120,8 @@ fn item(order: &Order, line: &OrderLine, texts: &Texts, named: bool) -> LineItem
     }
 }
 
-fn timestamp(micros: i64) -> Timestamp {
+/// Returns an instant as it goes over the wire.
+pub(super) fn timestamp(micros: i64) -> Timestamp {
     let nanos = i32::try_from(micros.rem_euclid(MICROS) * 1_000).expect("less than a second");
     Timestamp { seconds: micros.div_euclid(MICROS), nanos }
 }

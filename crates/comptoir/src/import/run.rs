@@ -123,6 +123,7 @@ async fn fill_catalogue(
         upsert(channel.clone(), batch.to_vec()).await.map_err(|source| ImportError::Call {
             call: "UpsertProducts",
             acknowledged: 0,
+            what: "orders",
             source: Box::new(source),
         })?;
         report.catalogue += batch.len() as u64;
@@ -158,8 +159,10 @@ async fn send_orders(
             });
         }
         let Some(done) = underway.next().await else { return Ok(()) };
-        let (batch, verdicts) =
-            done.map_err(|source| ImportError::Call { call: "Collect", acknowledged, source: Box::new(source) })?;
+        let (batch, verdicts) = done.map_err(|source| {
+            let source = Box::new(source);
+            ImportError::Call { call: "Collect", acknowledged, what: "orders", source }
+        })?;
         batch.count(report, rejects, orders)?;
         for (sent, verdict) in batch.sent.iter().zip(verdicts) {
             settle(sent, verdict, report, rejects, orders)?;
