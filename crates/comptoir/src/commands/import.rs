@@ -180,6 +180,7 @@ async fn import(common: &Common, job: Job, api: Option<Api>) -> anyhow::Result<O
                 file: common.file.clone(),
                 mapping: *mapping,
                 source_id,
+                destination: common.destination()?,
                 rejects: Some(common.beside("rejects.csv")),
                 progress: Some(common.beside("progress.json")),
                 dry_run: common.dry_run,
@@ -256,6 +257,14 @@ async fn source(api: &Api, name: &str) -> anyhow::Result<String> {
 }
 
 impl Common {
+    /// Names the tenant that the records go to. It is only ever kept as part of a hash.
+    fn destination(&self) -> anyhow::Result<String> {
+        Ok(match (&self.gateway, &self.key) {
+            (Some(gateway), Some(key)) => format!("{gateway} {key}"),
+            _ => format!("{} {}", self.settings.read()?.data.display(), self.tenant),
+        })
+    }
+
     /// Returns the file of this ending that goes with the one that is read: the one that was asked for, or one in the working
     /// folder.
     fn beside(&self, ending: &str) -> PathBuf {

@@ -97,7 +97,7 @@ fn assemble(
         message_id: message_id(order_id),
         event_time: Some(timestamp(order.time_us)),
         identifiers,
-        // Party and medium are the source's.
+        // Party and medium are the mapping's, or the source's.
         provenance: Some(Provenance {
             library: concat!("comptoir-import/", env!("CARGO_PKG_VERSION")).to_owned(),
             ..Provenance::default()

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use proto::event::v1::{Medium, Party};
 use serde::{Deserialize, Deserializer};
 
 use super::ImportError;
@@ -24,6 +25,9 @@ pub struct Mapping {
     /// What makes a row an order or a cancellation.
     #[serde(default)]
     pub orders: OrderRules,
+    /// Whose knowledge it is; the source's word when not given.
+    #[serde(default)]
+    pub provenance: ProvenanceRules,
 }
 
 /// The file itself.
@@ -177,6 +181,57 @@ pub struct OrderRules {
 impl Default for OrderRules {
     fn default() -> Self {
         Self { cancellation_prefix: None, customer_kind: "user_id".into() }
+    }
+}
+
+/// Whose knowledge it is.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProvenanceRules {
+    /// Who gathered it.
+    pub party: Option<PartyName>,
+    /// Where.
+    pub medium: Option<MediumName>,
+}
+
+/// Who gathered the data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PartyName {
+    /// The tenant itself.
+    First,
+    /// A partner.
+    Second,
+    /// Bought or public.
+    Third,
+}
+
+/// Where the data were gathered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MediumName {
+    /// Site, app, e-mail.
+    Online,
+    /// Till, call centre, counter.
+    Offline,
+}
+
+impl ProvenanceRules {
+    pub(in crate::import) fn party(&self) -> Party {
+        match self.party {
+            None => Party::Unspecified,
+            Some(PartyName::First) => Party::First,
+            Some(PartyName::Second) => Party::Second,
+            Some(PartyName::Third) => Party::Third,
+        }
+    }
+
+    pub(in crate::import) fn medium(&self) -> Medium {
+        match self.medium {
+            None => Medium::Unspecified,
+            Some(MediumName::Online) => Medium::Online,
+            Some(MediumName::Offline) => Medium::Offline,
+        }
     }
 }
 

@@ -143,7 +143,7 @@ async fn send_orders(
     let mut acknowledged = 0;
     progress(0, total);
 
-    let mut batches = batches(orders, &options.mapping.orders.customer_kind);
+    let mut batches = batches(orders, &options.mapping);
     let mut underway = FuturesOrdered::new();
     loop {
         while underway.len() < CONCURRENCY
@@ -191,9 +191,12 @@ struct Sent<'a> {
 }
 
 /// Builds the events of all orders, batch by batch as they are asked for.
-fn batches<'a>(orders: &'a Orders, customer_kind: &'a str) -> impl Iterator<Item = Batch<'a>> {
+fn batches<'a>(orders: &'a Orders, mapping: &'a Mapping) -> impl Iterator<Item = Batch<'a>> {
     let mut rest = orders.iter().map(move |(order, lines)| {
-        let built = build(order, lines, customer_kind, &orders.texts);
+        let mut built = build(order, lines, &mapping.orders.customer_kind, &orders.texts);
+        let provenance = built.event.provenance.get_or_insert_default();
+        provenance.set_party(mapping.provenance.party());
+        provenance.set_medium(mapping.provenance.medium());
         let (held, total_micros, bytes) = (built.lines, built.total_micros, built.bytes);
         (built.event, Sent { order, lines, held, total_micros, bytes })
     });

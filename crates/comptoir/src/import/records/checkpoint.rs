@@ -34,9 +34,10 @@ impl Checkpoint {
         let found = fs::metadata(&import.file).map_err(|error| ImportError::unreadable(&import.file, error))?;
         let changed = found.modified().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
         let what = format!(
-            "{} {} {} {:?} {:?}",
+            "{} {} {} {} {:?} {:?}",
             import.kind.name(),
             import.source_id,
+            import.destination,
             found.len(),
             changed,
             import.mapping

@@ -2,13 +2,12 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use proto::event::v1::{Medium, Party};
 use serde::Deserialize;
 
 use super::RecordKind;
 use crate::import::{
     ImportError,
-    mapping::{FileFormat, Formats, Source, is_kind, read_text},
+    mapping::{FileFormat, Formats, ProvenanceRules, Source, is_kind, read_text},
 };
 
 /// Most identifiers of one record: what an event may carry.
@@ -120,57 +119,6 @@ impl Default for Answers {
     fn default() -> Self {
         let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
         Self { granted: words(&["granted", "yes", "true", "1"]), denied: words(&["denied", "no", "false", "0"]) }
-    }
-}
-
-/// Whose knowledge it is.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ProvenanceRules {
-    /// Who gathered it.
-    pub party: Option<PartyName>,
-    /// Where.
-    pub medium: Option<MediumName>,
-}
-
-/// Who gathered the data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum PartyName {
-    /// The tenant itself.
-    First,
-    /// A partner.
-    Second,
-    /// Bought or public.
-    Third,
-}
-
-/// Where the data were gathered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum MediumName {
-    /// Site, app, e-mail.
-    Online,
-    /// Till, call centre, counter.
-    Offline,
-}
-
-impl ProvenanceRules {
-    pub(super) fn party(&self) -> Party {
-        match self.party {
-            None => Party::Unspecified,
-            Some(PartyName::First) => Party::First,
-            Some(PartyName::Second) => Party::Second,
-            Some(PartyName::Third) => Party::Third,
-        }
-    }
-
-    pub(super) fn medium(&self) -> Medium {
-        match self.medium {
-            None => Medium::Unspecified,
-            Some(MediumName::Online) => Medium::Online,
-            Some(MediumName::Offline) => Medium::Offline,
-        }
     }
 }
 

@@ -37,6 +37,8 @@ pub struct RecordImport {
     pub mapping: RecordMapping,
     /// The source that events belong to; products belong to none.
     pub source_id: String,
+    /// Names the tenant of the installation that it goes to, in any way: what was sent to another is sent again.
+    pub destination: String,
     /// Where to write every rejected line with its reason, as CSV. An older file is replaced.
     pub rejects: Option<PathBuf>,
     /// Where to note how far the import is. A later run of the same import goes on there; the file is gone when all was sent.

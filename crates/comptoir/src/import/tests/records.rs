@@ -42,6 +42,7 @@ impl Bench {
             file: write(&folder, name, content),
             mapping,
             source_id: "source-1".into(),
+            destination: "here".into(),
             rejects: Some(folder.path().join("rejects.csv")),
             progress: Some(folder.path().join("progress.json")),
             dry_run: false,
@@ -219,11 +220,17 @@ async fn an_interrupted_import_goes_on_where_it_was() {
     let error = bench.run().await.unwrap_err();
     assert!(error.to_string().starts_with("Collect failed after 2500 acknowledged records"), "{error}");
 
+    let mut elsewhere = bench.import.clone();
+    elsewhere.destination = "elsewhere".into();
+    elsewhere.progress = Some(bench.folder.path().join("elsewhere.json"));
+    fs::copy(bench.folder.path().join("progress.json"), bench.folder.path().join("elsewhere.json")).unwrap();
     let report = bench.run().await.unwrap();
 
     assert_eq!((report.records, report.skipped), (5_000, 2_500));
     assert_eq!(report.accepted + report.duplicates, 2_500);
     assert_eq!(bench.events().len(), 5_000);
+    let report = import_records(elsewhere, Some(Shop::default().channel()), |_, _, _| {}).await.unwrap();
+    assert_eq!((report.accepted, report.skipped), (5_000, 0), "what went elsewhere is not here");
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use std::{
 use futures::Stream;
 use kit::channel::{Channel, ChannelOptions, Credential, local};
 use proto::{
-    event::v1::{Event, event::Body},
+    event::v1::{Event, Medium, Party, event::Body},
     ingestion::v1::{
         CollectHttpRequest, CollectHttpResponse, CollectRequest, CollectResponse, CollectStreamRequest,
         CollectStreamResponse, SummarizeEventsRequest, SummarizeEventsResponse, Verdict,
@@ -173,6 +173,20 @@ async fn an_import_sends_everything_and_a_second_one_adds_nothing() {
 
     assert_eq!((second.accepted, second.duplicates, second.events_quarantined()), (0, 1_799, 1));
     assert_eq!(second.turnover, first.turnover);
+}
+
+#[tokio::test]
+async fn orders_say_whose_knowledge_they_are() {
+    let mut bench = bench(1);
+    let mapping = format!("{PLAIN}\n[provenance]\nparty = \"second\"\nmedium = \"offline\"");
+    bench.options.mapping = Mapping::parse(&mapping).unwrap();
+
+    import_orders(bench.options, Some(bench.shop.channel()), |_, _, _| {}).await.unwrap();
+
+    let seen = bench.shop.0.lock().unwrap();
+    let provenance = seen.events[0].provenance.as_ref().unwrap();
+    assert_eq!((provenance.party(), provenance.medium()), (Party::Second, Medium::Offline));
+    assert!(provenance.library.starts_with("comptoir-import/"));
 }
 
 #[tokio::test]
