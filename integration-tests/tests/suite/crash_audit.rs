@@ -22,7 +22,10 @@ async fn audit(engine: Engine) -> anyhow::Result<()> {
     let count = |name: &str| verdict[name].as_u64().unwrap_or_default();
     assert_eq!(verdict["engine"], if engine == Engine::Postgres { "postgres" } else { "sqlite" });
     assert!(verdict["sound"].as_bool().unwrap_or_default(), "{told}");
-    assert!(count("acknowledged") > 0 && count("repeated_batches") + count("given_up_batches") > 0, "no kill met load: {told}");
+    assert!(
+        count("acknowledged") > 0 && count("repeated_batches") + count("given_up_batches") > 0,
+        "no kill met load: {told}"
+    );
     Ok(())
 }
 

@@ -115,7 +115,8 @@ mod tests {
 
     #[test]
     fn values_keep_their_digits_and_names_lead_into_objects() {
-        let content = "{\"a\":19.99,\"b\":{\"c\":\"é\",\"d.e\":7}}\n\n{\"a\":-0.5e1,\"b\":[1]}\n{\"a\":true,\"b.c\":null}\n";
+        let content =
+            "{\"a\":19.99,\"b\":{\"c\":\"é\",\"d.e\":7}}\n\n{\"a\":-0.5e1,\"b\":[1]}\n{\"a\":true,\"b.c\":null}\n";
         let read = rows(content, &["a", "b.c", "b.d.e", "b"]);
 
         let cells: Vec<_> = read.iter().map(|row| row.cells.clone().unwrap()).collect();

@@ -38,9 +38,9 @@ fn wanted(request: ListSignalsRequest) -> Result<Wanted, Error> {
     let mut violations = Violations::new();
     let mut time = |field: &'static str, time: Option<prost_types::Timestamp>, otherwise: i64| match time {
         None => otherwise,
-        Some(time) => violations
-            .take(from_timestamp(&time).map_err(|_| "must be a time after 1970"), field)
-            .unwrap_or(otherwise),
+        Some(time) => {
+            violations.take(from_timestamp(&time).map_err(|_| "must be a time after 1970"), field).unwrap_or(otherwise)
+        }
     };
     let from_us = time("start_time", request.start_time, i64::MIN);
     let until_us = time("end_time", request.end_time, i64::MAX);
@@ -80,11 +80,9 @@ fn place_of(token: &str) -> Result<After, Error> {
 fn render(row: SignalRow) -> Signal {
     let end_time = (row.end_us > row.start_us).then(|| to_timestamp(row.end_us));
     let place = (row.place != Place::default()).then(|| row.place.into());
-    let signal =
-        ContextSignal { kind: row.kind, place, start_time: Some(to_timestamp(row.start_us)), end_time };
+    let signal = ContextSignal { kind: row.kind, place, start_time: Some(to_timestamp(row.start_us)), end_time };
     let number = |number: i64| i32::try_from(number).unwrap_or_default();
-    let provenance =
-        Provenance { party: number(row.party), medium: number(row.medium), ..Provenance::default() };
+    let provenance = Provenance { party: number(row.party), medium: number(row.medium), ..Provenance::default() };
     Signal {
         signal: Some(signal),
         properties_json: row.properties_json.into(),

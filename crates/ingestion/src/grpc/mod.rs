@@ -28,9 +28,9 @@ use proto::ingestion::v1::{
     CollectHttpRequest, CollectHttpResponse, CollectRequest, CollectResponse, CollectStreamRequest,
     CollectStreamResponse, CreateSourceRequest, CreateSourceResponse, CreateWriteKeyRequest, CreateWriteKeyResponse,
     DiscardDeadLettersRequest, DiscardDeadLettersResponse, GetSourceRequest, GetSourceResponse, ListDeadLettersRequest,
-    ListDeadLettersResponse, ListSignalsRequest, ListSignalsResponse, ListSourcesRequest, ListSourcesResponse, ReplayDeadLettersRequest,
-    ReplayDeadLettersResponse, RevokeWriteKeyRequest, RevokeWriteKeyResponse, SummarizeEventsRequest,
-    SummarizeEventsResponse,
+    ListDeadLettersResponse, ListSignalsRequest, ListSignalsResponse, ListSourcesRequest, ListSourcesResponse,
+    ReplayDeadLettersRequest, ReplayDeadLettersResponse, RevokeWriteKeyRequest, RevokeWriteKeyResponse,
+    SummarizeEventsRequest, SummarizeEventsResponse,
 };
 use tonic::{Request, Response, Status, Streaming};
 

@@ -61,7 +61,8 @@ pub(super) struct Args {
 
 /// Serves until the one who started it goes away.
 pub(super) async fn run(args: Args) -> anyhow::Result<()> {
-    let quiet = TelemetryConfig { log_filter: "warn".into(), log_format: LogFormat::Text, ..TelemetryConfig::default() };
+    let quiet =
+        TelemetryConfig { log_filter: "warn".into(), log_format: LogFormat::Text, ..TelemetryConfig::default() };
     let telemetry = kit::telemetry::init(&quiet, "comptoir")?;
     let secret = std::env::var(SECRET).context("no secret was given")?;
     let store = std::env::var(STORE).context("no store was given")?;
@@ -82,7 +83,8 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     let ingestion = ingestion::Ingestion::build(&ingestion::Config::default(), deps).await?;
 
     // Tenants and keys: read once in a few seconds, never part of what is measured.
-    let gateway_db = Db::open(&format!("sqlite:{}", args.data.join("gateway.db").display()), OpenOptions::default()).await?;
+    let gateway_db =
+        Db::open(&format!("sqlite:{}", args.data.join("gateway.db").display()), OpenOptions::default()).await?;
     gateway_db.migrate(&gateway::MIGRATIONS).await?;
     let upstream = |routes: Routes| channel::local(routes, ChannelOptions::new(Credential::none()).retries(0));
     let nobody = upstream(Routes::default());

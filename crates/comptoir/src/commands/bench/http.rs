@@ -89,7 +89,9 @@ mod tests {
         let serving = std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
             let mut request = [0; 4];
-            for answer in ["HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", "HTTP/1.1 503 No\r\ncontent-length: 0\r\n\r\n"] {
+            for answer in
+                ["HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", "HTTP/1.1 503 No\r\ncontent-length: 0\r\n\r\n"]
+            {
                 stream.read_exact(&mut request).unwrap();
                 for piece in answer.as_bytes().chunks(7) {
                     stream.write_all(piece).unwrap();

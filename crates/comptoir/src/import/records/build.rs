@@ -7,8 +7,8 @@ use proto::{
         ConsentChanged, ContextSignal, Event, Identified, Location, ProductReviewed, Provenance, StoreVisited,
         event::Body,
     },
-    r#type::v1::{Consent, ConsentState},
     recommendation::v1::Product,
+    r#type::v1::{Consent, ConsentState},
 };
 use uuid::Uuid;
 
@@ -244,12 +244,7 @@ fn product(row: &RowValues<'_>) -> Result<Product, RecordReason> {
 
 fn place(row: &RowValues<'_>) -> Location {
     let text = |name: &str| row.text(&format!("columns.{name}"), MAX_PLACE_CHARS);
-    Location {
-        country: text("country"),
-        region: text("region"),
-        city: text("city"),
-        postal_code: text("postal_code"),
-    }
+    Location { country: text("country"), region: text("region"), city: text("city"), postal_code: text("postal_code") }
 }
 
 /// Returns a purpose, channel or kind, in small letters.

@@ -88,7 +88,9 @@ impl RecordKind {
                 ("url", false),
                 ("image_url", false),
             ],
-            Self::Reviews => &[("product", true), ("time", true), ("review", false), ("text", false), ("rating", false)],
+            Self::Reviews => {
+                &[("product", true), ("time", true), ("review", false), ("text", false), ("rating", false)]
+            }
             Self::Consents => &[
                 ("purpose", true),
                 ("state", true),

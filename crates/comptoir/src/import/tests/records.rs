@@ -136,12 +136,22 @@ async fn each_bad_row_is_told_with_its_number_and_reason() {
                     6,,marketing,email,,2025-01-01,\n";
     let bench = Bench::shipped(RecordKind::Consents, "c.csv", consents);
     assert_eq!(bench.run().await.unwrap().accepted, 1);
-    let told = ["3,,missing_identifier,", "4,,bad_answer,", "5,,bad_time,", "6,,time_in_future,", "7,,bad_word,", "8,,missing_value,"];
+    let told = [
+        "3,,missing_identifier,",
+        "4,,bad_answer,",
+        "5,,bad_time,",
+        "6,,time_in_future,",
+        "7,,bad_word,",
+        "8,,missing_value,",
+    ];
     assert_eq!(bench.rejects(), told);
     let Some(Body::ConsentChanged(changed)) = &bench.events()[0].body else { panic!() };
     assert_eq!(changed.origin, "paper form");
 
-    let visits = format!("card,email,shop,time,desk\nC1,,lyon,2025-01-01 10:00,3\nC1,,,2025-01-01,3\nC1,,{},2025-01-01,3\n", "x".repeat(300));
+    let visits = format!(
+        "card,email,shop,time,desk\nC1,,lyon,2025-01-01 10:00,3\nC1,,,2025-01-01,3\nC1,,{},2025-01-01,3\n",
+        "x".repeat(300)
+    );
     let bench = Bench::shipped(RecordKind::StoreVisits, "v.csv", &visits);
     assert_eq!(bench.run().await.unwrap().records, 1);
     assert_eq!(bench.events()[0].event_time.unwrap().seconds, 1_735_722_000, "ten o'clock in Paris");
@@ -151,7 +161,8 @@ async fn each_bad_row_is_told_with_its_number_and_reason() {
 
 #[tokio::test]
 async fn signals_need_nobody_and_may_lie_ahead() {
-    let content = "date,country,region,city,postal_code,tmax,rain\n2099-07-14,FR,,Lyon,,31.5,0\n2025-07-15,FR,,,,warm,\n";
+    let content =
+        "date,country,region,city,postal_code,tmax,rain\n2099-07-14,FR,,Lyon,,31.5,0\n2025-07-15,FR,,,,warm,\n";
     let bench = Bench::shipped(RecordKind::Signals, "s.csv", content);
 
     assert_eq!(bench.run().await.unwrap().records, 1);

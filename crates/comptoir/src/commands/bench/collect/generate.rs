@@ -148,11 +148,8 @@ pub(in crate::commands::bench) async fn run(args: Args) -> anyhow::Result<()> {
             (pace.begun, cpu_before, lanes)
         }
     };
-    let mut told = Told {
-        seconds: begun.elapsed().as_secs_f64(),
-        cpu_seconds: cpu_seconds(own) - cpu_before,
-        ..Told::default()
-    };
+    let mut told =
+        Told { seconds: begun.elapsed().as_secs_f64(), cpu_seconds: cpu_seconds(own) - cpu_before, ..Told::default() };
     let mut waits = Vec::new();
     for lane in lanes {
         told.events += lane.events;
@@ -162,7 +159,8 @@ pub(in crate::commands::bench) async fn run(args: Args) -> anyhow::Result<()> {
     }
     waits.sort_unstable();
     told.requests = waits.len() as u64;
-    [told.p50_ms, told.p99_ms, told.p999_ms, told.max_ms] = [0.5, 0.99, 0.999, 1.0].map(|share| quantile(&waits, share));
+    [told.p50_ms, told.p99_ms, told.p999_ms, told.max_ms] =
+        [0.5, 0.99, 0.999, 1.0].map(|share| quantile(&waits, share));
     println!("{}", serde_json::to_string(&told)?);
     Ok(())
 }

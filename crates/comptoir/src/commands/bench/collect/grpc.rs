@@ -83,9 +83,11 @@ pub(super) async fn send(
 ) -> anyhow::Result<Vec<Lane>> {
     let mut authorization: MetadataValue<Ascii> = args.authorization.parse().context("the credential is no header")?;
     authorization.set_sensitive(true);
-    let lanes = channels.into_iter().zip(shares).enumerate().map(|(number, (channel, share))| {
-        lane(channel, &authorization, share, first_id(args.run, number), pace)
-    });
+    let lanes = channels
+        .into_iter()
+        .zip(shares)
+        .enumerate()
+        .map(|(number, (channel, share))| lane(channel, &authorization, share, first_id(args.run, number), pace));
     futures::future::try_join_all(lanes).await
 }
 

@@ -79,11 +79,8 @@ struct Bench<'a> {
 pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     anyhow::ensure!(args.seconds > 0.0 && (1..=5_000).contains(&args.grpc_batch), "nothing to measure");
     let folder = tempfile::tempdir()?;
-    let options = HostOptions {
-        folder: folder.path().to_owned(),
-        postgres: args.postgres.clone(),
-        redis: args.redis.clone(),
-    };
+    let options =
+        HostOptions { folder: folder.path().to_owned(), postgres: args.postgres.clone(), redis: args.redis.clone() };
     let host = Host::start(options).await?;
     let keys = host.set_up().await?;
     let engine = host.engine();
@@ -140,7 +137,11 @@ impl Bench<'_> {
         let (connections, run) = best.context("nothing was measured")?;
         let name = format!("{}_closed", way.name);
         self.figures.print(format!("{name}_connections"), connections as f64, "requests under way");
-        self.figures.print(format!("{name}_request_bytes"), run.told.bytes as f64 / run.told.events as f64, "bytes/event");
+        self.figures.print(
+            format!("{name}_request_bytes"),
+            run.told.bytes as f64 / run.told.events as f64,
+            "bytes/event",
+        );
         self.tell(&name, &run);
 
         let rate = run.speed() * OPEN_SHARE / way.batch as f64;

@@ -63,7 +63,10 @@ pub(super) async fn durability(url: &str) -> anyhow::Result<(bool, String)> {
         Db::Postgres(_) => {
             let ask = "SELECT 'fsync ' || current_setting('fsync') || ', synchronous_commit ' || current_setting('synchronous_commit')";
             let settings: String = on!(db, pool => sqlx::query_scalar(ask).fetch_one(pool).await)?;
-            (settings == "fsync on, synchronous_commit on", format!("write-ahead log synced at each commit: {settings}"))
+            (
+                settings == "fsync on, synchronous_commit on",
+                format!("write-ahead log synced at each commit: {settings}"),
+            )
         }
     };
     db.close().await;

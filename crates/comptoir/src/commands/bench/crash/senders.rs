@@ -89,9 +89,7 @@ impl Sender {
         while !self.shared.stop.load(Ordering::Relaxed) {
             let batch = self.shared.ledger.begin();
             loop {
-                let sending = async {
-                    if http { self.post(&mut web, batch).await } else { self.call(batch).await }
-                };
+                let sending = async { if http { self.post(&mut web, batch).await } else { self.call(batch).await } };
                 if tokio::time::timeout(PATIENCE, sending).await.unwrap_or(false) {
                     self.shared.ledger.acknowledge(batch);
                     break;
