@@ -9,6 +9,7 @@ use kit::metrics::Metrics;
 use kit::server::{Readiness, ReadyHandle, Services};
 use kit::shutdown::Shutdown;
 use kit::{Clock, Error};
+use proto::ingestion::v1::context_service_server::ContextServiceServer;
 use proto::ingestion::v1::dead_letter_service_server::DeadLetterServiceServer;
 use proto::ingestion::v1::ingestion_service_server::IngestionServiceServer;
 use proto::ingestion::v1::source_service_server::SourceServiceServer;
@@ -87,7 +88,8 @@ impl Ingestion {
         let routes = Services::new("ingestion", authority, metrics, readiness)
             .add(IngestionServiceServer::new(rpc.clone()).max_decoding_message_size(largest))
             .add(SourceServiceServer::new(rpc.clone()).max_decoding_message_size(largest))
-            .add(DeadLetterServiceServer::new(rpc).max_decoding_message_size(largest))
+            .add(DeadLetterServiceServer::new(rpc.clone()).max_decoding_message_size(largest))
+            .add(ContextServiceServer::new(rpc).max_decoding_message_size(largest))
             .add(LogServiceServer::new(log.service()).max_decoding_message_size(largest))
             .build();
         Ok(Self { routes, app, shutdown, dedupe_window_us, ready: Mutex::new(Some(ready)) })

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::problem::{Problem, Reason};
+use super::signal::SignalRow;
 use super::source::SourceProfile;
 use super::vocabulary::name_of;
 use super::{bot, check, check_body, instant, texts};
@@ -35,6 +36,8 @@ pub(crate) struct Ready {
     pub(crate) payload: Bytes,
     pub(crate) event_time_us: i64,
     pub(crate) bot: bool,
+    /// What it says about a place and time, when that is what it is.
+    pub(crate) signal: Option<Box<SignalRow>>,
 }
 
 /// Checks and completes an event that holds what the sender said: `event_time` is when the sender says it happened.
@@ -75,6 +78,10 @@ pub(crate) fn finish(
         payload: event.encode_to_vec().into(),
         event_time_us,
         bot,
+        signal: match &event.body {
+            Some(Body::ContextSignal(signal)) => Some(Box::new(SignalRow::of(event, signal, event_time_us))),
+            _ => None,
+        },
     })
 }
 

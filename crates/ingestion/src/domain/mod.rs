@@ -17,6 +17,7 @@ pub(crate) mod json_scan;
 pub(crate) mod limits;
 pub(crate) mod problem;
 pub(crate) mod segment;
+pub(crate) mod signal;
 pub(crate) mod source;
 #[cfg(test)]
 mod speed;

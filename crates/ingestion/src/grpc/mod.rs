@@ -8,6 +8,7 @@ mod create_write_key;
 mod discard_dead_letters;
 mod get_source;
 mod list_dead_letters;
+mod list_signals;
 mod list_sources;
 mod paging;
 mod render;
@@ -19,6 +20,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use futures::Stream;
+use proto::ingestion::v1::context_service_server::ContextService;
 use proto::ingestion::v1::dead_letter_service_server::DeadLetterService;
 use proto::ingestion::v1::ingestion_service_server::IngestionService;
 use proto::ingestion::v1::source_service_server::SourceService;
@@ -26,9 +28,9 @@ use proto::ingestion::v1::{
     CollectHttpRequest, CollectHttpResponse, CollectRequest, CollectResponse, CollectStreamRequest,
     CollectStreamResponse, CreateSourceRequest, CreateSourceResponse, CreateWriteKeyRequest, CreateWriteKeyResponse,
     DiscardDeadLettersRequest, DiscardDeadLettersResponse, GetSourceRequest, GetSourceResponse, ListDeadLettersRequest,
-    ListDeadLettersResponse, ListSourcesRequest, ListSourcesResponse, ReplayDeadLettersRequest,
-    ReplayDeadLettersResponse, RevokeWriteKeyRequest, RevokeWriteKeyResponse, SummarizeEventsRequest,
-    SummarizeEventsResponse,
+    ListDeadLettersResponse, ListSignalsRequest, ListSignalsResponse, ListSourcesRequest, ListSourcesResponse,
+    ReplayDeadLettersRequest, ReplayDeadLettersResponse, RevokeWriteKeyRequest, RevokeWriteKeyResponse,
+    SummarizeEventsRequest, SummarizeEventsResponse,
 };
 use tonic::{Request, Response, Status, Streaming};
 
@@ -132,5 +134,15 @@ impl DeadLetterService for Rpc {
         request: Request<DiscardDeadLettersRequest>,
     ) -> Result<Response<DiscardDeadLettersResponse>, Status> {
         Ok(Response::new(discard_dead_letters::discard_dead_letters(&self.app, request).await?))
+    }
+}
+
+#[tonic::async_trait]
+impl ContextService for Rpc {
+    async fn list_signals(
+        &self,
+        request: Request<ListSignalsRequest>,
+    ) -> Result<Response<ListSignalsResponse>, Status> {
+        Ok(Response::new(list_signals::list_signals(&self.app, request).await?))
     }
 }

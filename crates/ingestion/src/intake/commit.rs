@@ -11,10 +11,11 @@ use store::{Error, Tx};
 use super::submission::{Arrived, Submission};
 use crate::domain::finish::{MessageHash, Ready};
 use crate::domain::problem::Problem;
+use crate::domain::signal::SignalRow;
 use crate::metrics::IntakeMetrics;
 use crate::store::counts::{self, Counts, CountsBySource};
 use crate::store::dead_letters::{self, DeadLetterRow};
-use crate::store::seen;
+use crate::store::{seen, signals};
 
 /// Decides and writes; told to [`eventlog::GroupCommit`].
 pub(super) struct CommitHandler {
@@ -40,6 +41,7 @@ struct Writes {
     /// The source of each letter, to count those that are new.
     replayed: Vec<String>,
     still_refused: Vec<(String, Problem)>,
+    signals: Vec<SignalRow>,
 }
 
 impl CommitHandler {
@@ -67,6 +69,7 @@ impl Handler<Submission, Vec<Verdict>> for CommitHandler {
         let mut records = Vec::new();
         for (tenant, writes) in writes {
             write_letters(tx, &tenant, &writes, &mut counts).await?;
+            signals::put(tx, &tenant, &writes.signals).await?;
             records.push((tenant, writes.records));
         }
         counts::add(tx, &counts).await?;
@@ -132,9 +135,10 @@ impl Sorting {
         let mut verdicts = Vec::with_capacity(items.len());
         for item in items {
             let verdict = match (item.arrived, item.replays) {
-                (Arrived::Ready(ready), replays) => {
+                (Arrived::Ready(mut ready), replays) => {
                     writes.replayed.extend(replays);
                     if fresh.remove(&ready.message_hash) {
+                        writes.signals.extend(ready.signal.take().map(|signal| *signal));
                         counts.accepted += 1;
                         self.bots += u64::from(ready.bot);
                         let verdict = accepted(&ready);

@@ -3,6 +3,7 @@
 pub(crate) mod counts;
 pub(crate) mod dead_letters;
 pub(crate) mod seen;
+pub(crate) mod signals;
 pub(crate) mod sources;
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,7 @@ mod collect;
 mod dead_letters;
 mod harness;
 mod http;
+mod signals;
 mod sources;
 mod speed;
 mod stream;
