@@ -60,6 +60,7 @@ impl Services {
                 metrics: parts.metrics.clone(),
                 shutdown: parts.shutdown.clone(),
                 readiness: parts.readiness.clone(),
+                cache: parts.cache.clone(),
             },
         )
         .await?;

@@ -7,6 +7,7 @@ use proto::event::v1::{Event, Medium, Party};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use super::plan::Findings;
 use super::problem::{Problem, Reason};
 use super::source::SourceProfile;
 use super::vocabulary::name_of;
@@ -35,7 +36,14 @@ pub(crate) struct Ready {
     pub(crate) payload: Bytes,
     pub(crate) event_time_us: i64,
     pub(crate) bot: bool,
+    /// Whether it happened long before it was received.
+    pub(crate) late: bool,
+    /// What breaks the source's tracking plan, all the same.
+    pub(crate) findings: Option<Box<Findings>>,
 }
+
+/// How much older than its receipt a late event is.
+const LATE_US: i64 = 3_600 * 1_000_000;
 
 /// Checks and completes an event that holds what the sender said: `event_time` is when the sender says it happened.
 ///
@@ -57,6 +65,10 @@ pub(crate) fn finish(
     check::check_identifiers(event)?;
     check::check_consents(&event.consents)?;
     texts::check(event)?;
+    let findings = match &arrival.source.controls.plan {
+        Some(plan) => plan.judge(event)?,
+        None => None,
+    };
     let event_time_us = complete_times(event, arrival.received_us)?;
     let bot = complete_provenance(event, arrival.source);
 
@@ -75,6 +87,8 @@ pub(crate) fn finish(
         payload: event.encode_to_vec().into(),
         event_time_us,
         bot,
+        late: arrival.received_us.saturating_sub(event_time_us) > LATE_US,
+        findings,
     })
 }
 
