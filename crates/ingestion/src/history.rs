@@ -10,6 +10,8 @@ use store::Error;
 const SCANNED_PER_EVENT: usize = 20;
 /// Records looked at in any case.
 const LEAST_SCANNED: usize = 20_000;
+/// Records looked at between two moments at which other tasks may run.
+const SCANNED_AT_ONCE: usize = 64;
 
 /// Shows about the last `wanted` events of a source, the newest of each partition first.
 ///
@@ -45,13 +47,15 @@ pub(crate) async fn see_last(
                     return Ok(());
                 }
                 scans_left -= 1;
+                if scans_left % SCANNED_AT_ONCE == 0 {
+                    tokio::task::yield_now().await;
+                }
                 let Ok(event) = Event::decode(record.record.payload) else { continue };
                 if event.source_id == source_id {
                     left -= 1;
                     see(event);
                 }
             }
-            tokio::task::yield_now().await;
         }
     }
     Ok(())

@@ -140,7 +140,7 @@ fn enqueue(
     if lane == Lane::Side {
         room.push(setup.commit.side_room(1).unwrap());
     }
-    setup.commit.enqueue(vec![record("key", name)], 1, lane, room).unwrap()
+    setup.commit.enqueue(vec![record("key", name.to_owned())], 1, lane, room).unwrap()
 }
 
 #[tokio::test]

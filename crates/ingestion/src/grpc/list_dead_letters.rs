@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use kit::auth::{caller, scope};
 use kit::{Error, TenantId};
 use proto::ingestion::v1::{DeadLetter, ListDeadLettersRequest, ListDeadLettersResponse};
@@ -8,6 +10,9 @@ use crate::app::App;
 use crate::domain::instant::to_timestamp;
 use crate::store::dead_letters::{self, DeadLetterRow, Order};
 use crate::store::letter_care;
+
+/// How long a list waits for the note that it was read.
+const NOTE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Lists dead letters, newest first, and notes that they were read.
 pub(super) async fn list_dead_letters(
@@ -46,8 +51,12 @@ async fn mark_read(app: &App, tenant: &TenantId, rows: &[DeadLetterRow]) {
         letter_care::mark_read(&mut tx, tenant, &ids, app.clock.now_us()).await?;
         tx.commit().await
     };
-    if let Err(error) = noted.await {
-        tracing::warn!(error = &error as &dyn std::error::Error, "dead letters were read, and that was not noted");
+    match tokio::time::timeout(NOTE_TIMEOUT, noted).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "dead letters were read, and that was not noted");
+        }
+        Err(_) => tracing::warn!("dead letters were read, and that was not noted: the store is slow"),
     }
 }
 

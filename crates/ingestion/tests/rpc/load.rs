@@ -45,7 +45,7 @@ async fn a_source_over_its_quota_is_told_when_to_come_again() {
 
         for response in [response, again] {
             assert_eq!(response.status, 429);
-            assert!(response.retry_after.unwrap().seconds > 30);
+            assert!(response.retry_after.unwrap().seconds > 0);
             assert!(String::from_utf8_lossy(&response.body).contains("QUOTA_EXCEEDED"));
         }
         assert_eq!((refused.kind, refused.reason.as_ref()), (Kind::ResourceExhausted, "QUOTA_EXCEEDED"));
@@ -203,13 +203,16 @@ async fn a_tail_that_is_not_read_slows_nothing_and_says_what_it_left_out() {
         setup.collect(&source_id, events).await;
     }
     let mut left_out = 0;
-    let mut number = 0;
-    while left_out == 0 {
-        left_out = next(&mut tail).await.skipped;
+    for number in 0..1_000 {
         setup.collect(&source_id, vec![event(&format!("n-{number}"))]).await;
-        number += 1;
+        if let Ok(shown) = tokio::time::timeout(Duration::from_millis(50), tail.message()).await {
+            left_out += shown.unwrap().expect("the tail goes on").skipped;
+        }
+        if left_out >= 3_000 {
+            return;
+        }
     }
-    assert!(left_out >= 99, "{left_out}");
+    panic!("only {left_out} of 4,000 were said to be left out");
 }
 
 #[tokio::test]
