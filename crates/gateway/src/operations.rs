@@ -35,7 +35,11 @@ impl OperationsService for OperationsHandler {
             match self.lags(channel).await {
                 Ok(lags) => response.lags.extend(sum(publisher, lags, tenant.as_ref())),
                 Err(status) => {
-                    tracing::warn!(publisher, error.message = status.message(), "a log could not be asked for its lags");
+                    tracing::warn!(
+                        publisher,
+                        error.message = status.message(),
+                        "a log could not be asked for its lags"
+                    );
                     response.unreachable.push(publisher.to_owned());
                 }
             }
@@ -123,8 +127,14 @@ mod tests {
             let report = lag.report_time.unwrap().seconds;
             (lag.follower.clone(), lag.records, lag.partitions_behind, report)
         };
-        assert_eq!(own.iter().map(short).collect::<Vec<_>>(), [("copy".into(), 1, 1, 40), ("identity".into(), 5, 1, 20)]);
-        assert_eq!(all.iter().map(short).collect::<Vec<_>>(), [("copy".into(), 1, 1, 40), ("identity".into(), 105, 2, 30)]);
+        assert_eq!(
+            own.iter().map(short).collect::<Vec<_>>(),
+            [("copy".into(), 1, 1, 40), ("identity".into(), 5, 1, 20)]
+        );
+        assert_eq!(
+            all.iter().map(short).collect::<Vec<_>>(),
+            [("copy".into(), 1, 1, 40), ("identity".into(), 105, 2, 30)]
+        );
         assert!(own.iter().all(|lag| lag.publisher == "ingestion"));
     }
 }

@@ -41,11 +41,7 @@ impl App {
         }
         tx.commit().await?;
         self.directory.forget_controls(tenant, &plan.source_id);
-        Ok(TrackingPlan {
-            version: version.unsigned_abs(),
-            update_time: Some(to_timestamp(update_us)),
-            ..plan
-        })
+        Ok(TrackingPlan { version: version.unsigned_abs(), update_time: Some(to_timestamp(update_us)), ..plan })
     }
 
     /// Returns the plan of a source. `NOT_FOUND` when it has none.
@@ -150,12 +146,9 @@ fn compile(plan: &TrackingPlan) -> Result<Plan, Error> {
 
 /// Returns a plan as it was put.
 pub(crate) fn stored(row: PlanRow) -> Result<TrackingPlan, store::Error> {
-    let plan = TrackingPlan::decode(row.plan.as_slice()).map_err(|_| store::Error::Damaged("a tracking plan".into()))?;
-    Ok(TrackingPlan {
-        version: row.version.unsigned_abs(),
-        update_time: Some(to_timestamp(row.update_us)),
-        ..plan
-    })
+    let plan =
+        TrackingPlan::decode(row.plan.as_slice()).map_err(|_| store::Error::Damaged("a tracking plan".into()))?;
+    Ok(TrackingPlan { version: row.version.unsigned_abs(), update_time: Some(to_timestamp(row.update_us)), ..plan })
 }
 
 /// Compiles a stored plan; `None` for one of a newer version of this service, whose keywords are not known here.
@@ -164,7 +157,11 @@ pub(crate) fn compile_stored(row: PlanRow) -> Result<Option<Plan>, store::Error>
     match Plan::compile(&plan) {
         Ok(compiled) => Ok(Some(compiled)),
         Err(faults) => {
-            tracing::error!(source.id = plan.source_id, faults = faults.len(), "a stored tracking plan is not in force");
+            tracing::error!(
+                source.id = plan.source_id,
+                faults = faults.len(),
+                "a stored tracking plan is not in force"
+            );
             Ok(None)
         }
     }

@@ -131,11 +131,7 @@ async fn shutdown_commits_what_waits_and_refuses_what_comes() {
 }
 
 /// Enqueues an item of weight 1 for one key, which waits in `lane`.
-fn enqueue(
-    setup: &Setup,
-    name: &str,
-    lane: Lane,
-) -> impl Future<Output = Result<usize, Error>> + Send + use<> {
+fn enqueue(setup: &Setup, name: &str, lane: Lane) -> impl Future<Output = Result<usize, Error>> + Send + use<> {
     let mut room = vec![setup.commit.room(1).unwrap()];
     if lane == Lane::Side {
         room.push(setup.commit.side_room(1).unwrap());

@@ -2,8 +2,8 @@
 
 use proto::event::v1::event::Body;
 use proto::event::v1::{
-    AdCampaign, Aliased, Context, CouponActivity, Device, Event, Grouped, Identified, Location, MessageActivity, PageViewed,
-    ProductListActivity, ProductReviewed,
+    AdCampaign, Aliased, Context, CouponActivity, Device, Event, Grouped, Identified, Location, MessageActivity,
+    PageViewed, ProductListActivity, ProductReviewed,
 };
 use proto::r#type::v1::{Consent, Identifier};
 use serde_json::{Map, Value};

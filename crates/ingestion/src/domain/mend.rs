@@ -169,7 +169,13 @@ mod tests {
             (set("/p/list/-", "3"), Some((r#"{"n":2}]"#, r#"{"n":2},3]"#))),
             (remove("/p/list/0"), Some((r#"{"n":"1"},"#, ""))),
             (remove("/p/list"), Some((r#","list":[{"n":"1"},{"n":"x"},{"n":2}]"#, ""))),
-            (rename("/p/ok", "/p/fine"), Some((r#","ok":"yes","list":[{"n":"1"},{"n":"x"},{"n":2}]"#, r#","list":[{"n":"1"},{"n":"x"},{"n":2}],"fine":"yes""#))),
+            (
+                rename("/p/ok", "/p/fine"),
+                Some((
+                    r#","ok":"yes","list":[{"n":"1"},{"n":"x"},{"n":2}]"#,
+                    r#","list":[{"n":"1"},{"n":"x"},{"n":2}],"fine":"yes""#,
+                )),
+            ),
             (to("/p/price/deeper", Type::Number), None),
             (to("/p/list/1/n", Type::Number), None),
             (remove("/none/at/all"), None),

@@ -58,7 +58,9 @@ impl Tree {
                 members.push((part.clone(), made));
                 true
             }
-            Self::Array(items) if part == EVERY => items.iter_mut().fold(false, |any, item| item.set(rest, value) || any),
+            Self::Array(items) if part == EVERY => {
+                items.iter_mut().fold(false, |any, item| item.set(rest, value) || any)
+            }
             Self::Array(items) => match place(part, items.len()) {
                 Some(index) if index < items.len() => items[index].set(rest, value),
                 Some(_) if rest.is_empty() => {
@@ -140,7 +142,9 @@ impl Tree {
                 let member = members.iter_mut().rev().find(|(key, _)| key == part);
                 member.is_some_and(|(_, member)| member.each(rest, act))
             }
-            Self::Array(items) if part == EVERY => items.iter_mut().fold(false, |any, item| item.each(rest, act) || any),
+            Self::Array(items) if part == EVERY => {
+                items.iter_mut().fold(false, |any, item| item.each(rest, act) || any)
+            }
             Self::Array(items) => {
                 let index = place(part, items.len());
                 index.and_then(|index| items.get_mut(index)).is_some_and(|item| item.each(rest, act))

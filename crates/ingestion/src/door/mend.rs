@@ -88,11 +88,9 @@ fn edit(letter: &DeadLetterRow, edits: &Edits, is_shown: bool) -> Payload {
 /// Returns the verdict that a submission of one event would get, unless it is a duplicate.
 fn foretold(submission: Submission, dead_letter_id: &str) -> Verdict {
     match submission.items.into_iter().next().map(|item| item.arrived) {
-        Some(Arrived::Ready(ready)) => Verdict {
-            outcome: Outcome::Accepted.into(),
-            event_id: ready.event_id.to_string(),
-            ..Verdict::default()
-        },
+        Some(Arrived::Ready(ready)) => {
+            Verdict { outcome: Outcome::Accepted.into(), event_id: ready.event_id.to_string(), ..Verdict::default() }
+        }
         Some(Arrived::Refused(_, problem)) => Verdict {
             outcome: Outcome::Quarantined.into(),
             reason: problem.reason.as_str().to_owned(),

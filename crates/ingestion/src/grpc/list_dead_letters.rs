@@ -32,8 +32,7 @@ pub(super) async fn list_dead_letters(
         }
     }
 
-    let mut rows =
-        dead_letters::list(&app.db, &tenant, &filter, Order::NewestFirst, &beyond, size as i64 + 1).await?;
+    let mut rows = dead_letters::list(&app.db, &tenant, &filter, Order::NewestFirst, &beyond, size as i64 + 1).await?;
     let next_page_token = letter_filter::cut(&mut rows, size);
     mark_read(app, &tenant, &rows).await;
     let dead_letters = rows.into_iter().map(|row| render(row, app.dead_letter_life_us)).collect();

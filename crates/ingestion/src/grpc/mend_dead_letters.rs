@@ -21,8 +21,7 @@ pub(super) async fn mend_dead_letters(
     let filter = letter_filter::parse(request.filter)?;
     let edits = Edits::parse(request.edits)?;
 
-    let mut rows =
-        dead_letters::list(&app.db, &tenant, &filter, Order::OldestFirst, &beyond, size as i64 + 1).await?;
+    let mut rows = dead_letters::list(&app.db, &tenant, &filter, Order::OldestFirst, &beyond, size as i64 + 1).await?;
     let next_page_token = letter_filter::cut(&mut rows, size);
     let mended = mend::mend(app, &tenant, rows, &edits, request.dry_run).await?;
     Ok(MendDeadLettersResponse { mended, next_page_token })

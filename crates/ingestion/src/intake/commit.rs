@@ -47,13 +47,7 @@ struct Writes {
 }
 
 impl CommitHandler {
-    pub(super) fn new(
-        log: EventLog,
-        clock: Clock,
-        metrics: IntakeMetrics,
-        tail: Tail,
-        dedupe_window_us: i64,
-    ) -> Self {
+    pub(super) fn new(log: EventLog, clock: Clock, metrics: IntakeMetrics, tail: Tail, dedupe_window_us: i64) -> Self {
         let (tally, uncommitted, unshown) = Default::default();
         Self { log, clock, metrics, tail, tally, dedupe_window_us, uncommitted, unshown }
     }
@@ -199,7 +193,7 @@ impl Sorting<'_> {
                 }
             };
             if let (Some(shown), Some(what)) = (&mut watched, what) {
-                shown.add(|| Tailed { verdict: verdict.clone(), received_us, what });
+                shown.add(|| Tailed { what: shown_of(&verdict, what), verdict: verdict.clone(), received_us });
             }
             verdicts.push(verdict);
         }
@@ -237,6 +231,14 @@ async fn write_letters(
 
 fn record(ready: Ready, traceparent: Option<String>) -> Record {
     Record { key: ready.key, payload: ready.payload, event_time_us: ready.event_time_us, traceparent }
+}
+
+/// Returns what is shown of an event with this verdict: of one that was not taken, for whatever reason, nothing.
+fn shown_of(verdict: &Verdict, what: What) -> What {
+    match (verdict.outcome(), what) {
+        (Outcome::Accepted | Outcome::Duplicate, what) | (_, what @ What::Letter { .. }) => what,
+        (_, What::Event(_)) => What::Letter { event_name: String::new(), library: String::new() },
+    }
 }
 
 /// Returns what those who watch may see of an event.

@@ -84,11 +84,7 @@ impl Arrived {
     }
 
     /// Makes a dead letter of an event that cannot be taken.
-    pub(crate) fn refused(
-        refused: Refused,
-        (source, receive_us): (&Source, i64),
-        seed: DeadLetterIdSeed<'_>,
-    ) -> Self {
+    pub(crate) fn refused(refused: Refused, (source, receive_us): (&Source, i64), seed: DeadLetterIdSeed<'_>) -> Self {
         let Refused { problem, payload, encoding, library, event_name } = refused;
         let letter = DeadLetterRow {
             dead_letter_id: dead_letter_id(source, &seed).to_string(),

@@ -51,11 +51,7 @@ pub(crate) async fn find(db: &Db, tenant: &TenantId, source_id: &str) -> Result<
 }
 
 /// Returns the quotas of those sources that have one.
-pub(crate) async fn quotas(
-    db: &Db,
-    tenant: &TenantId,
-    source_ids: &[&str],
-) -> Result<HashMap<String, Quota>, Error> {
+pub(crate) async fn quotas(db: &Db, tenant: &TenantId, source_ids: &[&str]) -> Result<HashMap<String, Quota>, Error> {
     let rows: Vec<(String, i64, i64)> = store::on!(db, pool => {
         let mut query = QueryBuilder::new(QUOTAS);
         query.push_bind(tenant.as_str()).push(" AND source_id IN (''");

@@ -173,7 +173,10 @@ pub(crate) async fn list(
     limit: i64,
 ) -> Result<Vec<DeadLetterRow>, Error> {
     let Filter { source_id, reason, library_prefix, event_name, from_us, until_us, text } = filter;
-    if [source_id, reason, library_prefix, event_name, text, &beyond.dead_letter_id].into_iter().any(|part| is_nowhere(part)) {
+    if [source_id, reason, library_prefix, event_name, text, &beyond.dead_letter_id]
+        .into_iter()
+        .any(|part| is_nowhere(part))
+    {
         return Ok(Vec::new());
     }
     let sql = match order {

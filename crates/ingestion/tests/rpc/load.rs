@@ -31,7 +31,10 @@ async fn a_source_over_its_quota_is_told_when_to_come_again() {
         let slow = SourceQuota { events_per_second: 1, bytes_per_second: 0 };
         assert_eq!(set_quota(&setup, &source_id, Some(slow)).await, Some(slow));
         let request = GetSourceRequest { source_id: source_id.clone() };
-        assert_eq!(setup.sources("shop").get_source(request).await.unwrap().into_inner().source.unwrap().quota, Some(slow));
+        assert_eq!(
+            setup.sources("shop").get_source(request).await.unwrap().into_inner().source.unwrap().quota,
+            Some(slow)
+        );
         let listed = setup.sources("shop").list_sources(ListSourcesRequest::default()).await.unwrap().into_inner();
         assert_eq!(listed.sources[0].quota, Some(slow));
 

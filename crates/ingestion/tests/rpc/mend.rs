@@ -55,7 +55,10 @@ async fn a_rule_mends_all_that_it_is_for_page_by_page() {
             edits: vec![
                 set("/properties/total", r#""9,90""#),
                 MendEdit {
-                    edit: Some(Edit::Convert(Convert { pointer: "/properties/total".into(), r#type: Type::Number.into() })),
+                    edit: Some(Edit::Convert(Convert {
+                        pointer: "/properties/total".into(),
+                        r#type: Type::Number.into(),
+                    })),
                 },
             ],
             dry_run: true,
@@ -131,7 +134,9 @@ async fn letters_are_found_by_what_is_known_of_them() {
         setup.clock.advance(Duration::from_secs(10));
         let noon_10 = setup.clock.now().timestamp();
         setup.post("identify", r#"{"traits":{}}"#).await;
-        setup.collect(&source_id, vec![Event { identifiers: Vec::new(), name: "Bell Rung".into(), ..event("m-9") }]).await;
+        setup
+            .collect(&source_id, vec![Event { identifiers: Vec::new(), name: "Bell Rung".into(), ..event("m-9") }])
+            .await;
         let at = |seconds| Some(prost_types::Timestamp { seconds, nanos: 0 });
         let any = DeadLetterFilter::default;
 
@@ -160,7 +165,16 @@ async fn letters_are_found_by_what_is_known_of_them() {
         let request = MendDeadLettersRequest { edits: vec![set("nowhere", "1")], ..Default::default() };
         let refused = setup.dead_letters("shop").mend_dead_letters(request).await.unwrap_err();
         assert_eq!(reason(refused), "INVALID_FIELDS");
-        assert!(setup.dead_letters("rival").mend_dead_letters(MendDeadLettersRequest::default()).await.unwrap().into_inner().mended.is_empty());
+        assert!(
+            setup
+                .dead_letters("rival")
+                .mend_dead_letters(MendDeadLettersRequest::default())
+                .await
+                .unwrap()
+                .into_inner()
+                .mended
+                .is_empty()
+        );
     }
 }
 

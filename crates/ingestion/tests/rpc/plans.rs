@@ -55,7 +55,10 @@ async fn what_breaks_a_plan_is_counted_or_kept_aside_and_replayed_once_the_plan_
         assert_eq!(outcomes(&warned), [Accepted, Accepted]);
         assert_eq!(outcomes(&kept), [Quarantined, Accepted, Accepted]);
         assert_eq!(outcomes(&retried), [Quarantined, Duplicate, Duplicate]);
-        assert_eq!((kept[0].reason.as_str(), kept[0].message.as_str()), ("PLAN_VIOLATED", "/prize breaks `minimum` of the tracking plan"));
+        assert_eq!(
+            (kept[0].reason.as_str(), kept[0].message.as_str()),
+            ("PLAN_VIOLATED", "/prize breaks `minimum` of the tracking plan")
+        );
         let told: Vec<_> = violations(&setup, &source_id)
             .await
             .into_iter()
@@ -153,8 +156,10 @@ async fn a_plan_is_tried_and_drafted_from_what_was_sent() {
         let tried = setup.plans("shop").try_tracking_plan(request).await.unwrap().into_inner();
         assert_eq!((tried.checked, tried.violating, tried.unplanned), (300, 75, 0));
         assert_eq!((tried.violations[0].field.as_str(), tried.violations[0].count), ("/prize", 75));
-        let unplanned = TrackingPlan { rules: plan(&source_id, "{}", Mode::Off).rules, ..plan(&other, "{}", Mode::Off) };
-        let unplanned = TrackingPlan { rules: vec![Rule { event_name: "Else".into(), ..unplanned.rules[0].clone() }], ..unplanned };
+        let unplanned =
+            TrackingPlan { rules: plan(&source_id, "{}", Mode::Off).rules, ..plan(&other, "{}", Mode::Off) };
+        let unplanned =
+            TrackingPlan { rules: vec![Rule { event_name: "Else".into(), ..unplanned.rules[0].clone() }], ..unplanned };
         let tried = setup.plans("shop").try_tracking_plan(attempt(unplanned, 20)).await.unwrap().into_inner();
         assert_eq!((tried.checked, tried.violating, tried.unplanned), (20, 0, 20));
         let missing = attempt(TrackingPlan { source_id: source_id.clone(), ..TrackingPlan::default() }, 0);

@@ -13,8 +13,8 @@ use proto::{
     google::r#type::Money,
     identity::v1::{GetProfileRequest, get_profile_request::Key},
     ingestion::v1::{
-        GetSourceRequest, PutTrackingPlanRequest, Source, TrackingPlan,
-        tracking_plan::Rule, tracking_plan_service_client::TrackingPlanServiceClient,
+        GetSourceRequest, PutTrackingPlanRequest, Source, TrackingPlan, tracking_plan::Rule,
+        tracking_plan_service_client::TrackingPlanServiceClient,
     },
     recommendation::v1::{Product, UpsertProductsRequest},
     scoring::v1::{PutSegmentRequest, Segment},

@@ -28,8 +28,9 @@ const SURE: u64 = 20;
 
 /// Words in names of fields whose values may tell something of a person.
 const PERSONAL: &[&str] = &[
-    "name", "mail", "phone", "tel", "mobile", "address", "street", "city", "zip", "postal", "birth", "age", "gender", "user",
-    "customer", "person", "ip", "id", "token", "key", "url", "path", "lat", "lon", "iban", "card", "query", "text", "body",
+    "name", "mail", "phone", "tel", "mobile", "address", "street", "city", "zip", "postal", "birth", "age", "gender",
+    "user", "customer", "person", "ip", "id", "token", "key", "url", "path", "lat", "lon", "iban", "card", "query",
+    "text", "body",
 ];
 
 /// What was seen so far.

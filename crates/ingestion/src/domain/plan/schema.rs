@@ -41,7 +41,10 @@ pub(super) enum Rule {
     Never,
     Type(Vec<Type>),
     Required(Vec<String>),
-    Members { known: HashMap<String, Schema>, others: Others },
+    Members {
+        known: HashMap<String, Schema>,
+        others: Others,
+    },
     Enum(Vec<Value>),
     Const(Value),
     Pattern(Box<Regex>),

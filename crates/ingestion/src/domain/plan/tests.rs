@@ -104,7 +104,8 @@ fn fields_are_told_by_their_place_and_never_by_a_value() {
 #[test]
 fn what_is_not_understood_is_refused_by_name() {
     let deep = (0..40).fold(json!({}), |schema, _| json!({"items": schema}));
-    let wide: Value = (0..3_000).map(|number| (format!("p{number}"), json!({}))).collect::<serde_json::Map<_, _>>().into();
+    let wide: Value =
+        (0..3_000).map(|number| (format!("p{number}"), json!({}))).collect::<serde_json::Map<_, _>>().into();
     for (schema, told) in [
         (json!({"$ref": "#/x"}), "`$ref` is not understood"),
         (json!({"properties": {"a": {"if": {}}}}), "at /properties/a: the keyword `if`"),
@@ -153,14 +154,14 @@ fn the_mode_decides_what_becomes_of_an_event() {
     let findings = warn.judge(&spun("{}")).unwrap().unwrap();
     assert_eq!((findings.event_name.as_str(), findings.library.as_str()), ("Wheel Spun", "node/3"));
     assert!(warn.judge(&good).unwrap().is_none() && warn.judge(&strange).unwrap().is_none());
-    let both = TrackingPlan {
-        unplanned_mode: WireMode::Quarantine.into(),
-        ..plan_of(&schema, WireMode::Quarantine)
-    };
+    let both = TrackingPlan { unplanned_mode: WireMode::Quarantine.into(), ..plan_of(&schema, WireMode::Quarantine) };
     let both = Plan::compile(&both).unwrap();
     assert!(both.judge(&good).unwrap().is_none());
     let problem = both.judge(&spun("{}")).unwrap_err();
-    assert_eq!((problem.reason, &*problem.message), (Reason::PlanViolated, "/wheel breaks `required` of the tracking plan"));
+    assert_eq!(
+        (problem.reason, &*problem.message),
+        (Reason::PlanViolated, "/wheel breaks `required` of the tracking plan")
+    );
     assert_eq!(both.judge(&strange).unwrap_err().reason, Reason::UnplannedEvent);
 }
 
