@@ -63,6 +63,7 @@ impl Services {
                 metrics: parts.metrics.clone(),
                 shutdown: parts.shutdown.clone(),
                 readiness: parts.readiness.clone(),
+                cache: parts.cache.clone(),
             },
         )
         .await?;

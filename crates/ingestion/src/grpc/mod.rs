@@ -7,14 +7,20 @@ mod create_source;
 mod create_write_key;
 mod discard_dead_letters;
 mod get_source;
+mod letter_filter;
 mod list_dead_letters;
 mod list_signals;
 mod list_sources;
+mod mend_dead_letters;
 mod paging;
 mod render;
 mod replay_dead_letters;
 mod revoke_write_key;
+mod set_source_quota;
+mod summarize_dead_letters;
 mod summarize_events;
+mod tail_events;
+mod tracking_plan;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -29,8 +35,10 @@ use proto::ingestion::v1::{
     CollectStreamResponse, CreateSourceRequest, CreateSourceResponse, CreateWriteKeyRequest, CreateWriteKeyResponse,
     DiscardDeadLettersRequest, DiscardDeadLettersResponse, GetSourceRequest, GetSourceResponse, ListDeadLettersRequest,
     ListDeadLettersResponse, ListSignalsRequest, ListSignalsResponse, ListSourcesRequest, ListSourcesResponse,
-    ReplayDeadLettersRequest, ReplayDeadLettersResponse, RevokeWriteKeyRequest, RevokeWriteKeyResponse,
-    SummarizeEventsRequest, SummarizeEventsResponse,
+    MendDeadLettersRequest, MendDeadLettersResponse, ReplayDeadLettersRequest, ReplayDeadLettersResponse,
+    RevokeWriteKeyRequest, RevokeWriteKeyResponse, SetSourceQuotaRequest, SetSourceQuotaResponse,
+    SummarizeDeadLettersRequest, SummarizeDeadLettersResponse, SummarizeEventsRequest, SummarizeEventsResponse,
+    TailEventsRequest, TailEventsResponse,
 };
 use tonic::{Request, Response, Status, Streaming};
 
@@ -111,6 +119,22 @@ impl SourceService for Rpc {
     ) -> Result<Response<RevokeWriteKeyResponse>, Status> {
         Ok(Response::new(revoke_write_key::revoke_write_key(&self.app, request).await?))
     }
+
+    async fn set_source_quota(
+        &self,
+        request: Request<SetSourceQuotaRequest>,
+    ) -> Result<Response<SetSourceQuotaResponse>, Status> {
+        Ok(Response::new(set_source_quota::set_source_quota(&self.app, request).await?))
+    }
+
+    type TailEventsStream = Pin<Box<dyn Stream<Item = Result<TailEventsResponse, Status>> + Send>>;
+
+    async fn tail_events(
+        &self,
+        request: Request<TailEventsRequest>,
+    ) -> Result<Response<Self::TailEventsStream>, Status> {
+        Ok(Response::new(Box::pin(tail_events::tail_events(&self.app, request).await?)))
+    }
 }
 
 #[tonic::async_trait]
@@ -134,6 +158,20 @@ impl DeadLetterService for Rpc {
         request: Request<DiscardDeadLettersRequest>,
     ) -> Result<Response<DiscardDeadLettersResponse>, Status> {
         Ok(Response::new(discard_dead_letters::discard_dead_letters(&self.app, request).await?))
+    }
+
+    async fn mend_dead_letters(
+        &self,
+        request: Request<MendDeadLettersRequest>,
+    ) -> Result<Response<MendDeadLettersResponse>, Status> {
+        Ok(Response::new(mend_dead_letters::mend_dead_letters(&self.app, request).await?))
+    }
+
+    async fn summarize_dead_letters(
+        &self,
+        request: Request<SummarizeDeadLettersRequest>,
+    ) -> Result<Response<SummarizeDeadLettersResponse>, Status> {
+        Ok(Response::new(summarize_dead_letters::summarize_dead_letters(&self.app, request).await?))
     }
 }
 

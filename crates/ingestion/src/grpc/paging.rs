@@ -15,6 +15,17 @@ pub(super) fn page_size(asked: i32, default: u16, max: u16) -> Result<usize, Err
     }
 }
 
+/// Returns a number of events to look at: 1,000 when 0, never more than 20,000.
+pub(super) fn events(asked: i32) -> Result<usize, Error> {
+    match asked {
+        0 => Ok(1_000),
+        asked => match usize::try_from(asked) {
+            Ok(asked) => Ok(asked.min(20_000)),
+            Err(_) => Err(Error::violations([("events", "must not be negative")])),
+        },
+    }
+}
+
 /// Returns a token for a place.
 pub(super) fn token(place: &str) -> String {
     URL_SAFE_NO_PAD.encode(place)

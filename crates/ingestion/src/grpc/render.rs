@@ -3,11 +3,12 @@
 use proto::ingestion::v1::{Source, WriteKey};
 
 use crate::domain::instant::to_timestamp;
+use crate::domain::quota::Quota;
 use crate::store::sources::SourceRow;
 use crate::store::write_keys::WriteKeyRow;
 
 /// Renders a source with those of `keys` that are its own.
-pub(super) fn source(row: SourceRow, keys: &[WriteKeyRow]) -> Source {
+pub(super) fn source(row: SourceRow, keys: &[WriteKeyRow], quota: Option<&Quota>) -> Source {
     let write_keys = keys.iter().filter(|key| key.source_id == row.source_id).map(write_key).collect();
     Source {
         source_id: row.source_id,
@@ -18,6 +19,7 @@ pub(super) fn source(row: SourceRow, keys: &[WriteKeyRow]) -> Source {
         default_currency: row.default_currency,
         create_time: Some(to_timestamp(row.create_us)),
         write_keys,
+        quota: quota.and_then(|quota| quota.to_wire()),
     }
 }
 

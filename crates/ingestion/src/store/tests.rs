@@ -5,7 +5,9 @@ use sqlx::{Executor, Row, SqlSafeStr};
 use store::Db;
 use store::testing::{TestDb, databases};
 
-use super::{counts, dead_letters, seen, signals, sources, write_keys};
+use super::{
+    controls, counts, dead_letters, letter_care, plans, seen, signals, sources, violations, write_keys,
+};
 use crate::domain::finish::MessageHash;
 
 const WINDOW_US: i64 = 1_000;
@@ -47,6 +49,10 @@ async fn every_statement_prepares_on_both_engines() {
             counts::STATEMENTS,
             seen::STATEMENTS,
             signals::STATEMENTS,
+            controls::STATEMENTS,
+            letter_care::STATEMENTS,
+            plans::STATEMENTS,
+            violations::STATEMENTS,
         ]
         .concat()
         {
