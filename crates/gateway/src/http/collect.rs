@@ -37,6 +37,7 @@ pub(crate) fn router(gate: Arc<Gate>) -> Router<Arc<Gate>> {
         .route("/v1/{route}", post(collect))
         .route("/v1/{route}/", post(collect))
         .route("/beacon/v1/batch", post(beacon))
+        .route("/beacon/v1/batch/", post(beacon))
         .route("/v1/m", post(discard_metrics))
         .route("/v1/health", get(|| std::future::ready("ok")))
         .layer(collector_cors())
@@ -44,7 +45,7 @@ pub(crate) fn router(gate: Arc<Gate>) -> Router<Arc<Gate>> {
 }
 
 /// Browsers always ask first, as current SDKs send `Authorization`; the write key is public and any page may use it.
-fn collector_cors() -> CorsLayer {
+pub(super) fn collector_cors() -> CorsLayer {
     CorsLayer::new()
         .allow_origin(AllowOrigin::mirror_request())
         .allow_headers(AllowHeaders::mirror_request())

@@ -6,7 +6,9 @@ mod connect;
 mod documents;
 mod forward;
 mod links;
+mod script;
 mod trace;
+mod visitor;
 
 use std::sync::Arc;
 
@@ -78,6 +80,8 @@ pub(crate) fn router(gate: Arc<Gate>) -> Router {
     Router::new()
         .merge(collect::router(Arc::clone(&gate)))
         .merge(documents::router())
+        .merge(script::router())
+        .merge(visitor::router())
         .merge(links::router(Arc::clone(&gate)))
         .fallback(by_content_type)
         .with_state(gate)

@@ -1,0 +1,83 @@
+//! SDKs that run in pages, in a real browser. Each loads its settings from the gateway.
+import { test } from 'node:test'
+import { Delivery } from '../src/delivery.mjs'
+
+/** A page cannot tell a broken connection from a refusal, so it meets all of them. */
+const ROUGH = ['pass', 'unavailable', 'lost', 'pass', 'busy', 'slow', 'reset', 'pass', 'lie', 'badGateway', 'pass', 'cut', 'pass']
+
+const STRATEGIES = {
+  standard: {},
+  batching: { deliveryStrategy: { strategy: 'batching', config: { size: 2, timeout: 100 } } },
+}
+
+export function browserTests(comptoir, browser) {
+  for (const [strategy, options] of Object.entries(STRATEGIES)) {
+    test(`@segment/analytics-next 1.84, ${strategy} delivery`, async t => {
+      const delivery = await Delivery.prepare(t, comptoir(), `analytics-next-${strategy}`, ROUGH)
+      const pages = await segmentPages(browser(), delivery, options)
+
+      const page = await (await browser().visitor(t)).newPage()
+      await page.goto(pages.home)
+      await delivery.arrived(32)
+      await page.goto(pages.basket)
+
+      await delivery.check({ numbered: 60, others: 3 })
+      delivery.everyFaultHappened()
+    })
+  }
+
+  test('@segment/analytics-next 1.84, left in the middle of its retries', async t => {
+    const delivery = await Delivery.prepare(t, comptoir(), 'analytics-next-left', ['lost', 'unavailable', 'reset', 'pass', 'pass'])
+    const pages = await segmentPages(browser(), delivery, {})
+
+    const page = await (await browser().visitor(t)).newPage()
+    await page.goto(pages.home)
+    await page.waitForFunction('done')
+    await page.goto(pages.basket)
+
+    await delivery.check({ numbered: 60, others: 3 })
+  })
+
+  test('@rudderstack/analytics-js 3.34', async t => {
+    const delivery = await Delivery.prepare(t, comptoir(), 'rudder-js', ROUGH)
+    const { site } = browser()
+    await site.bundle('/rudder.js', 'Rudder', '@rudderstack/analytics-js/bundled')
+    const home = site.page('/rudder', `<script src="/rudder.js"></script><script>
+      rudder = new Rudder.RudderAnalytics()
+      rudder.load('${delivery.writeKey}', '${delivery.proxy.url}', { configUrl: '${delivery.proxy.url}' })
+      rudder.page()
+      rudder.identify('${delivery.user}')
+      for (let n = 0; n < 20; n += 1) rudder.track('Numbered', { n })
+    </script>`)
+
+    const page = await (await browser().visitor(t)).newPage()
+    await page.goto(home)
+
+    await delivery.check({ numbered: 20, others: 2 })
+    delivery.everyFaultHappened()
+  })
+}
+
+/** Puts two pages of a shop there that call the SDK as its documentation says: the settings come from our gateway. */
+export async function segmentPages({ site }, delivery, options) {
+  await site.bundle('/analytics-next.js', 'Segment', '@segment/analytics-next')
+  const load = `<script src="/analytics-next.js"></script><script>
+    done = false
+    analytics = Segment.AnalyticsBrowser.load(
+      { writeKey: '${delivery.writeKey}', cdnURL: '${delivery.proxy.url}' },
+      { integrations: { 'Segment.io': ${JSON.stringify(options)} } },
+    )
+    send = async (from, to) => {
+      for (let n = from; n < to; n += 1) {
+        analytics.track('Numbered', { n })
+        if (n % 3 === 0) await new Promise(resolve => setTimeout(resolve, 120))
+      }
+      done = true
+    }
+  </script>`
+  const folder = `/${delivery.user}`
+  return {
+    home: site.page(`${folder}/home`, `${load}<script>analytics.page(); analytics.identify('${delivery.user}'); send(0, 30)</script>`),
+    basket: site.page(`${folder}/basket`, `${load}<script>analytics.page(); send(30, 60)</script>`),
+  }
+}
