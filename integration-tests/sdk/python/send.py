@@ -11,7 +11,7 @@ client = importlib.import_module(module + ".client").Client(
     write_key,
     host=host,
     gzip=True,
-    upload_size=5,
+    upload_size=4,
     upload_interval=0.1,
     timeout=2,  # seconds: the proxy keeps some answers back for longer
 )

@@ -4,8 +4,11 @@ import { properties } from './comptoir.mjs'
 import { FaultyProxy } from './faults.mjs'
 import { eventually } from './wait.mjs'
 
-/** For clients that retry on anything. Failures stand between successes, so that nobody runs out of tries. */
-export const ROUGH = ['unavailable', 'pass', 'lost', 'pass', 'busy', 'slow', 'reset', 'pass', 'lie', 'pass', 'badGateway', 'pass', 'cut', 'busyForever', 'pass']
+/** Failures stand between successes, so that nobody runs out of tries. */
+export const ROUGH = [
+  ...['unavailable', 'pass', 'lost', 'pass', 'pass', 'busy', 'pass', 'slow', 'reset', 'pass', 'lie', 'pass', 'pass'],
+  ...['badGateway', 'pass', 'cut', 'pass', 'busyForever', 'pass'],
+]
 
 export class Delivery {
   /** Prepares a source named `name` behind a proxy that fails by `schedule`. */
@@ -50,10 +53,29 @@ export class Delivery {
     return events
   }
 
+  /** Returns the aliases among the events of a person: a page that is left too early tells later who it was. */
+  async aliases(kind, value) {
+    return (await this.comptoir.timeline(kind, value)).filter(({ aliased }) => aliased)
+  }
+
   /** Checks that every failure of the schedule was met, so that the test tested what it says. */
   everyFaultHappened() {
-    const missing = [...new Set(this.schedule)].filter(fault => !this.proxy.happened[fault])
-    assert.deepEqual(missing, [], `faults that never happened; ${JSON.stringify(this.proxy.happened)}`)
+    assert.deepEqual(this.#unmet(), [], `faults that never happened; ${JSON.stringify(this.proxy.happened)}`)
+  }
+
+  /** After `arrived` events, has more sent one by one, until every failure of the schedule was met. Returns how many more. */
+  async untilEveryFaultHappened(arrived, sendOne) {
+    let more = 0
+    while (this.#unmet().length > 0) {
+      await this.arrived(arrived + more)
+      await sendOne(more)
+      more += 1
+    }
+    return more
+  }
+
+  #unmet() {
+    return [...new Set(this.schedule)].filter(fault => !this.proxy.happened[fault])
   }
 
   async #state() {

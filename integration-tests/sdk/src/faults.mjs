@@ -24,9 +24,9 @@ export const FAULTS = {
   /** * The connection breaks in the middle of the answer. */
   cut: exchange => exchange.forward().then(answer => exchange.cut(answer)),
   /** An answer that takes its time. */
-  slow: exchange => exchange.forward().then(answer => pause(1500).then(() => exchange.answer(answer))),
+  slow: exchange => exchange.forward().then(answer => pause(800).then(() => exchange.answer(answer))),
   /** * An answer that comes after the client has given up. */
-  hang: exchange => exchange.forward().then(answer => pause(4000).then(() => exchange.answer(answer))),
+  hang: exchange => exchange.forward().then(answer => pause(3000).then(() => exchange.answer(answer))),
 }
 
 export class FaultyProxy {

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 
 /** Longest wait for anything, in milliseconds. */
-const LIMIT = Number(process.env.LIM ?? 90_000)
+const LIMIT = 90_000
 
 /** Waits until a condition holds and returns what it returned. A condition that throws does not hold. */
 export async function eventually(what, condition) {

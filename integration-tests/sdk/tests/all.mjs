@@ -5,6 +5,7 @@ import { browserTests } from './browsers.mjs'
 import { hardshipTests } from './hardship.mjs'
 import { nodeTests } from './node.mjs'
 import { pythonTests } from './python.mjs'
+import { scriptTests } from './script.mjs'
 
 describe('unmodified SDKs deliver every event exactly once', { concurrency: true }, () => {
   let comptoir, browser
@@ -17,4 +18,5 @@ describe('unmodified SDKs deliver every event exactly once', { concurrency: true
   pythonTests(() => comptoir)
   browserTests(() => comptoir, () => browser)
   hardshipTests(() => browser)
+  scriptTests(() => comptoir, () => browser)
 })
