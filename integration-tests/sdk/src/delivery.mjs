@@ -4,10 +4,11 @@ import { properties } from './comptoir.mjs'
 import { FaultyProxy } from './faults.mjs'
 import { eventually } from './wait.mjs'
 
-/** Failures stand between successes, so that nobody runs out of tries. */
+/** Every failure, with successes between them, so that nobody runs out of tries; then some more, that meet the second tries. */
 export const ROUGH = [
   ...['unavailable', 'pass', 'lost', 'pass', 'pass', 'busy', 'pass', 'slow', 'reset', 'pass', 'lie', 'pass', 'pass'],
   ...['badGateway', 'pass', 'cut', 'pass', 'busyForever', 'pass'],
+  ...['unavailable', 'pass', 'lost', 'busy', 'pass', 'reset', 'pass', 'lie'],
 ]
 
 export class Delivery {
