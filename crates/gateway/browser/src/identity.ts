@@ -22,6 +22,8 @@ const KEY = 'visitor'
 const CONFIRMED_MS = 86_400_000
 /** How long events wait to be told whose they are. */
 const PATIENCE_MS = 3000
+/** How long a server that did not answer is left alone. */
+const PAUSE_MS = 30_000
 
 /**
  * The identifier of an anonymous visitor. The server's cookie decides; what is kept here only saves asking on every page. When
@@ -32,6 +34,7 @@ export class Identity {
   /** The server has yet to forget whom we have forgotten. */
   private owed: boolean
   private settling: Promise<void> | undefined
+  private askAgain = 0
   private clearing: Promise<boolean> | undefined
 
   constructor(
@@ -70,6 +73,7 @@ export class Identity {
   settle(): Promise<void> {
     if (this.settled) return Promise.resolve()
     if (!this.settling) {
+      if (this.now() < this.askAgain) return Promise.resolve()
       const known = this.draw()
       const answered = this.clear()
         .then(cleared => (cleared ? this.server.ask(known.id) : undefined))
@@ -120,7 +124,8 @@ export class Identity {
   }
 
   private learn(asked: Known, id: string | undefined): void {
-    // Forgotten meanwhile, or no answer.
+    if (!id) this.askAgain = this.now() + PAUSE_MS
+    // No answer, or forgotten meanwhile.
     if (!id || this.known !== asked) return
     const stranger = asked.used && id !== asked.id
     this.known = { id, confirmed: this.now(), used: false }

@@ -54,7 +54,15 @@ function begin(writeKey: string, base: string): void {
   })
   const signals = new Signals((event, properties) => comptoir.track(event, properties))
 
-  const call = ([name, ...args]: Call): unknown => (comptoir[name] as (...args: unknown[]) => unknown)(...args)
+  const call = ([name, ...args]: Call): unknown => {
+    try {
+      return (comptoir[name] as (...args: unknown[]) => unknown).apply(comptoir, args)
+    } catch (error) {
+      // Measuring a page must not break it.
+      console.error('comptoir', name, error)
+      return undefined
+    }
+  }
   const names: (keyof Calls)[] = ['page', 'track', 'identify', 'group', 'alias', 'consent', 'reset', 'anonymousId', 'flush']
   const early = Array.isArray(window.comptoir) ? window.comptoir : []
   window.comptoir = {

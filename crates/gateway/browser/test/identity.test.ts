@@ -78,6 +78,21 @@ test('events that could not wait are joined to the visitor later', async () => {
   assert.deepEqual(aliases, [drawn])
 })
 
+test('a server that does not answer is left alone for a while', async () => {
+  const { time, server, open } = set(undefined)
+  server.reachable = false
+  const identity = open()
+  for (let n = 0; n < 5; n += 1) await identity.settle()
+  assert.equal(server.asked, 1)
+
+  server.reachable = true
+  await time.pass(30_000)
+  await identity.settle()
+
+  assert.equal(server.asked, 2)
+  assert.ok(identity.settled)
+})
+
 test('nobody waits for ever', async () => {
   const { time, server, open } = set(COOKIE)
   server.ask = () => new Promise(() => undefined)
