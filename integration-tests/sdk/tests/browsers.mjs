@@ -1,5 +1,7 @@
 //! SDKs that run in pages, in a real browser. Each loads its settings from the gateway.
+import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { properties } from '../src/comptoir.mjs'
 import { Delivery, ROUGH } from '../src/delivery.mjs'
 
 const STRATEGIES = {
@@ -53,6 +55,45 @@ export function browserTests(comptoir, browser) {
 
     await delivery.check({ numbered: 20, others: 2 })
     delivery.everyFaultHappened()
+  })
+
+  test('@segment/analytics-consent-tools 2.0 states consent with every event', async t => {
+    const delivery = await Delivery.prepare(t, comptoir(), 'consent-tools', ['lost'])
+    const { site } = browser()
+    await site.bundle('/analytics-next.js', 'Segment', '@segment/analytics-next')
+    await site.bundle('/consent-tools.js', 'ConsentTools', '@segment/analytics-consent-tools')
+    const home = site.page('/consent-tools', `<script src="/analytics-next.js"></script><script src="/consent-tools.js"></script><script>
+      withConsent = ConsentTools.createWrapper({ getCategories: () => ({ Analytics: true, Advertising: false }) })
+      analytics = new Segment.AnalyticsBrowser()
+      withConsent(analytics)
+      analytics.load({ writeKey: '${delivery.writeKey}', cdnURL: '${delivery.proxy.url}' })
+      analytics.identify('${delivery.user}')
+      for (let n = 0; n < 5; n += 1) analytics.track('Numbered', { n })
+    </script>`)
+
+    await (await (await browser().visitor(t)).newPage()).goto(home)
+
+    const events = await delivery.check({ numbered: 5, others: 1 })
+    for (const { consents } of events) {
+      const answers = consents.map(({ purpose, state }) => [purpose, state])
+      assert.deepEqual(answers, [['advertising', 'CONSENT_STATE_DENIED'], ['analytics', 'CONSENT_STATE_GRANTED']])
+    }
+  })
+
+  test('pictures without any script', async t => {
+    const delivery = await Delivery.prepare(t, comptoir(), 'pixel', [])
+    const query = `writeKey=${delivery.writeKey}&userId=${delivery.user}`
+    const picture = path => `<img src="${delivery.proxy.url}/pixel/v1/${path}&${query}">`
+    const mail = browser().site.page('/pixel', picture('page?name=Mail') + picture('track?event=Opened&properties.mail.number=7'))
+
+    const page = await (await browser().visitor(t)).newPage()
+    await page.goto(mail)
+
+    const events = await delivery.check({ numbered: 0, others: 2 })
+    assert.deepEqual(properties(events.find(({ name }) => name === 'Opened')), { mail: { number: '7' } })
+    assert.ok(events.every(({ context }) => context.userAgent.includes('Chrome')))
+    const sizes = await page.evaluate(() => Array.from(document.images, ({ naturalWidth }) => naturalWidth))
+    assert.deepEqual(sizes, [1, 1])
   })
 }
 

@@ -1,6 +1,7 @@
 //! SDKs of Node.js servers.
 import { test } from 'node:test'
 import { Analytics } from '@segment/analytics-node'
+import LegacyAnalytics from 'analytics-node'
 import Rudder from '@rudderstack/rudder-sdk-node'
 import { Delivery, ROUGH } from '../src/delivery.mjs'
 
@@ -56,5 +57,16 @@ export function nodeTests(comptoir) {
     }
 
     await delivery.check({ numbered: 40 })
+  })
+
+  test('analytics-node 6.2, that many still use', async t => {
+    const delivery = await Delivery.prepare(t, comptoir(), 'analytics-node-legacy', ['unavailable', 'pass', 'lost', 'busy', 'reset'])
+    const analytics = new LegacyAnalytics(delivery.writeKey, { host: delivery.proxy.url, flushAt: 5, flushInterval: 100 })
+
+    for (let n = 0; n < 40; n += 1) analytics.track({ userId: delivery.user, event: 'Numbered', properties: { n } })
+    await analytics.flush()
+
+    await delivery.check({ numbered: 40 })
+    delivery.everyFaultHappened()
   })
 }

@@ -6,6 +6,7 @@ mod connect;
 mod documents;
 mod forward;
 mod links;
+mod pixel;
 mod script;
 mod trace;
 mod visitor;
@@ -79,6 +80,7 @@ impl Gate {
 pub(crate) fn router(gate: Arc<Gate>) -> Router {
     Router::new()
         .merge(collect::router(Arc::clone(&gate)))
+        .merge(pixel::router(Arc::clone(&gate)))
         .merge(documents::router())
         .merge(script::router())
         .merge(visitor::router())

@@ -35,7 +35,8 @@ pub(crate) fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
 }
 
 async fn script(headers: HeaderMap) -> Response {
-    let unchanged = says(&headers, &header::IF_NONE_MATCH, |tag| tag == "*" || ETAG.to_str().is_ok_and(|own| own == tag));
+    let unchanged =
+        says(&headers, &header::IF_NONE_MATCH, |tag| tag == "*" || ETAG.to_str().is_ok_and(|own| own == tag));
     let zipped = says(&headers, &header::ACCEPT_ENCODING, |coding| coding == "gzip");
     let mut response = match (unchanged, zipped) {
         (true, _) => Response::new(Body::empty()),
@@ -107,7 +108,8 @@ mod tests {
 
     #[tokio::test]
     async fn who_has_it_is_told_so() {
-        let (status, headers, body) = fetch(header::IF_NONE_MATCH, &format!("\"other\", {}", ETAG.to_str().unwrap())).await;
+        let (status, headers, body) =
+            fetch(header::IF_NONE_MATCH, &format!("\"other\", {}", ETAG.to_str().unwrap())).await;
         let (changed, _, _) = fetch(header::IF_NONE_MATCH, "W/\"other\"").await;
 
         assert_eq!((status, changed), (StatusCode::NOT_MODIFIED, StatusCode::OK));
