@@ -13,7 +13,7 @@ client = importlib.import_module(module + ".client").Client(
     gzip=True,
     upload_size=4,
     upload_interval=0.1,
-    timeout=2,  # seconds: the proxy keeps some answers back for longer
+    timeout=4,  # seconds: the proxy keeps some answers back for longer
 )
 
 client.identify(user, {"firstName": "Py"})

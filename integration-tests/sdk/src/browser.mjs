@@ -16,6 +16,8 @@ const FLAGS = [
   '--disable-background-networking',
   '--disable-component-update',
   '--disable-sync',
+  // Hosts of shops, all on this machine.
+  '--host-resolver-rules=MAP *.test 127.0.0.1',
 ]
 
 export class Browser {
@@ -25,12 +27,12 @@ export class Browser {
 
   static async start() {
     const browser = new Browser()
-    browser.site = await Site.start()
     browser.#chromium = await chromium.launch({
       executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
       args: FLAGS,
       env: { ...process.env, HOME: browser.#folder },
     })
+    browser.site = await Site.start()
     return browser
   }
 

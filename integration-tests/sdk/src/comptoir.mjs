@@ -23,8 +23,14 @@ export class Comptoir {
     const comptoir = new Comptoir()
     comptoir.#env = { ...process.env, COMPTOIR__TELEMETRY__LOG_FILTER: 'warn', ...env }
     await comptoir.#run('127.0.0.1:0')
-    const { stdout } = await execute(PROGRAM, ['tenant', 'create', TENANT, '--gateway', comptoir.url, '--data', comptoir.#folder])
-    comptoir.#key = stdout.trim()
+    try {
+      const of = ['--gateway', comptoir.url, '--data', comptoir.#folder]
+      const { stdout } = await execute(PROGRAM, ['tenant', 'create', TENANT, ...of])
+      comptoir.#key = stdout.trim()
+    } catch (error) {
+      await comptoir.stop()
+      throw error
+    }
     return comptoir
   }
 

@@ -4,12 +4,14 @@ import { properties } from './comptoir.mjs'
 import { FaultyProxy } from './faults.mjs'
 import { eventually } from './wait.mjs'
 
-/** Every failure, with successes between them, so that nobody runs out of tries; then some more, that meet the second tries. */
-export const ROUGH = [
+/** Every failure, with successes between them, so that nobody runs out of tries. */
+export const EACH_FAILURE = [
   ...['unavailable', 'pass', 'lost', 'pass', 'pass', 'busy', 'pass', 'slow', 'reset', 'pass', 'lie', 'pass', 'pass'],
   ...['badGateway', 'pass', 'cut', 'pass', 'busyForever', 'pass'],
-  ...['unavailable', 'pass', 'lost', 'busy', 'pass', 'reset', 'pass', 'lie'],
 ]
+
+/** And more, for second and third tries. */
+export const ROUGH = [...EACH_FAILURE, 'unavailable', 'pass', 'lost', 'busy', 'pass', 'reset', 'pass', 'lie']
 
 export class Delivery {
   /** Prepares a source named `name` behind a proxy that fails by `schedule`. */

@@ -26,7 +26,7 @@ export const FAULTS = {
   /** An answer that takes its time. */
   slow: exchange => exchange.forward().then(answer => pause(800).then(() => exchange.answer(answer))),
   /** * An answer that comes after the client has given up. */
-  hang: exchange => exchange.forward().then(answer => pause(3000).then(() => exchange.answer(answer))),
+  hang: exchange => exchange.forward().then(answer => pause(6000).then(() => exchange.answer(answer))),
 }
 
 export class FaultyProxy {

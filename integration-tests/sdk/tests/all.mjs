@@ -7,10 +7,11 @@ import { nodeTests } from './node.mjs'
 import { pythonTests } from './python.mjs'
 import { scriptTests } from './script.mjs'
 
-describe('unmodified SDKs deliver every event exactly once', { concurrency: true }, () => {
+describe('unmodified SDKs deliver every event exactly once', { concurrency: true, timeout: 300_000 }, () => {
   let comptoir, browser
   before(async () => {
-    ;[comptoir, browser] = await Promise.all([Comptoir.start(), Browser.start()])
+    comptoir = await Comptoir.start()
+    browser = await Browser.start()
   })
   after(() => Promise.all([comptoir?.stop(), browser?.stop()]))
 

@@ -3,17 +3,17 @@ import { test } from 'node:test'
 import { Analytics } from '@segment/analytics-node'
 import LegacyAnalytics from 'analytics-node'
 import Rudder from '@rudderstack/rudder-sdk-node'
-import { Delivery, ROUGH } from '../src/delivery.mjs'
+import { Delivery, EACH_FAILURE } from '../src/delivery.mjs'
 
 export function nodeTests(comptoir) {
   test('@segment/analytics-node 3.1', async t => {
-    const delivery = await Delivery.prepare(t, comptoir(), 'analytics-node', ['hang', ...ROUGH])
+    const delivery = await Delivery.prepare(t, comptoir(), 'analytics-node', ['hang', ...EACH_FAILURE, 'lost'])
     const analytics = new Analytics({
       writeKey: delivery.writeKey,
       host: delivery.proxy.url,
       flushAt: 4,
       flushInterval: 100,
-      httpRequestTimeout: 2000,
+      httpRequestTimeout: 4000,
     })
 
     analytics.identify({ userId: delivery.user, traits: { firstName: 'Node' } })

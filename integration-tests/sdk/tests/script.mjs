@@ -151,6 +151,32 @@ export function scriptTests(comptoir, browser) {
     assert.equal(await page.evaluate(() => comptoir.anonymousId()), value)
   })
 
+  test('comptoir.js: one visitor on all hosts of the shop, and a stranger on other sites', async t => {
+    const { delivery, context, page } = await set(t, 'hosts')
+    const on = (host, url) => url.replace('127.0.0.1', host)
+    const events = on('events.shop.test', delivery.proxy.url)
+    const tag = `<script async src="${events}/comptoir.js" data-write-key="${delivery.writeKey}" data-consent="opt-out"></script>`
+    const url = browser().site.page('/hosts/page', tag)
+    const ids = []
+    for (const host of ['www.shop.test', 'blog.shop.test', 'www.shop.test', 'elsewhere.test']) {
+      await page.goto(on(host, url))
+      await delivery.arrived(ids.length + 1)
+      ids.push(await page.evaluate(() => comptoir.anonymousId()))
+    }
+
+    const cookies = await context.cookies()
+    assert.deepEqual(cookies.map(({ name, domain, value }) => ({ name, domain, value })), [
+      { name: 'comptoir_id', domain: 'events.shop.test', value: ids[0] },
+    ])
+    assert.deepEqual([ids[1], ids[2]], [ids[0], ids[0]])
+    assert.notEqual(ids[3], ids[0])
+    const seen = await eventually('three views are one visitor', async () => {
+      const timeline = await delivery.comptoir.timeline('anonymous_id', ids[0])
+      return timeline.length >= 3 && timeline
+    })
+    assert.equal(seen.length, 3)
+  })
+
   test('comptoir.js: exit intent and hesitation are told once for each page', async t => {
     const { delivery, page, put, cookie } = await set(t, 'signals')
     await page.goto(put('page', 'data-consent="opt-out"', '<div style="height: 9000px">'))
