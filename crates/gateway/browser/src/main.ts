@@ -25,7 +25,7 @@ declare global {
   }
 }
 
-const script = document.currentScript as HTMLScriptElement | null
+const script = (document.currentScript ?? document.querySelector('script[data-write-key]')) as HTMLScriptElement | null
 const settings = script?.dataset ?? {}
 const writeKey = settings.writeKey
 
@@ -102,7 +102,7 @@ function followHistory(onPage: () => void): void {
 
 // A tag that stands twice works once, and a page that is only prepared is not looked at.
 if (script && writeKey && !(window.comptoir && 'track' in window.comptoir)) {
-  const base = new URL(settings.host ?? '.', script.src).href
+  const base = new URL(settings.host ? `${settings.host.replace(/\/$/, '')}/` : '.', script.src).href
   if (document.prerendering) {
     document.addEventListener('prerenderingchange', () => begin(writeKey, base), { once: true })
   } else {

@@ -6,7 +6,7 @@ type Kind = 'product' | 'cart' | 'checkout'
 
 const KINDS: [RegExp, Kind][] = [
   [/^(product (viewed|clicked)|(viewed|clicked) product)$/i, 'product'],
-  [/^(cart viewed|product added|added product)$/i, 'cart'],
+  [/^cart viewed$/i, 'cart'],
   [/checkout|^payment info entered$/i, 'checkout'],
 ]
 /** Nobody has looked at a page that was just opened. */
@@ -25,7 +25,8 @@ const TURN_SHARE = 0.25
 export class Signals {
   private told = new Set<string>()
   private kind: Kind | undefined
-  private begun = 0
+  private begun: number
+  private shown = true
   private timer: ReturnType<typeof setTimeout> | undefined
   private turns: number[] = []
   private extreme = 0
@@ -34,7 +35,9 @@ export class Signals {
   constructor(
     private readonly tell: Tell,
     private readonly now: () => number = Date.now,
-  ) {}
+  ) {
+    this.begun = now()
+  }
 
   /** Another page is looked at. */
   page(category: unknown): void {
@@ -55,13 +58,14 @@ export class Signals {
   /** The visitor did something. */
   active(): void {
     clearTimeout(this.timer)
-    if (!this.kind || this.told.has('idle')) return
+    if (!this.shown || !this.kind || this.told.has('idle')) return
     this.timer = setTimeout(() => this.once('idle', 'Hesitation', { signal: 'idle', on: this.kind, seconds: IDLE_MS / 1000 }), IDLE_MS)
   }
 
-  /** The page is not looked at. */
-  hidden(): void {
-    clearTimeout(this.timer)
+  /** The page can be seen, or cannot. */
+  show(shown: boolean): void {
+    this.shown = shown
+    this.active()
   }
 
   /** The mouse left the page at this height. */
@@ -106,5 +110,6 @@ export function watch(signals: Signals): void {
   })
   for (const event of ['pointerdown', 'pointermove', 'keydown', 'input']) on(document, event, () => signals.active())
   on(window, 'scroll', () => signals.scrolled(window.scrollY, window.innerHeight))
-  on(document, 'visibilitychange', () => (document.hidden ? signals.hidden() : signals.active()))
+  on(document, 'visibilitychange', () => signals.show(!document.hidden))
+  signals.show(!document.hidden)
 }

@@ -48,12 +48,12 @@ test('doing nothing says something on pages where one decides', async () => {
 
 test('a page that is not looked at is not hesitated on', async () => {
   const { time, told, signals } = set()
+  signals.show(false)
   signals.page('checkout')
-  signals.hidden()
   await time.pass(60_000)
   assert.deepEqual(told, [])
 
-  signals.active()
+  signals.show(true)
   await time.pass(20_000)
   assert.deepEqual(told, [['Hesitation', { signal: 'idle', on: 'checkout', seconds: 20 }]])
 })
