@@ -5,7 +5,7 @@ use kit::Error;
 
 /// Lives through the scenario and takes the picture.
 async fn picture(subject: &impl Subject) -> Result<Picture, Error> {
-    let world = scenario::world();
+    let world = scenario::world_for_comparing();
     let shop = scenario::set_up(subject, &world).await?;
     scenario::live(subject, &shop, &world).await?;
     Picture::take(&shop.api, &subject.post().all()).await
