@@ -146,7 +146,7 @@ async fn check_mails(subject: &Embedded, api: &Api) -> anyhow::Result<()> {
 
     let mut ids = BTreeSet::new();
     for mail in &mails {
-        let parsed = MessageParser::default().parse(&mail.raw).expect("a mail can be read");
+        let parsed = MessageParser::default().parse(&mail.bytes).expect("a mail can be read");
         let header = |name: &str| {
             let raw = parsed.header_raw(name).unwrap_or_default();
             raw.split_whitespace().collect::<Vec<_>>().join(" ")
@@ -154,9 +154,9 @@ async fn check_mails(subject: &Embedded, api: &Api) -> anyhow::Result<()> {
         let way_out = header("List-Unsubscribe");
         assert!(way_out.contains(&format!("<{}/u/", subject.url())), "List-Unsubscribe: {way_out}");
         assert_eq!(header("List-Unsubscribe-Post"), "List-Unsubscribe=One-Click");
-        assert!(mail.recipient.ends_with(".example"), "a mail to somebody real");
+        assert!(mail.to.ends_with(".example"), "a mail to somebody real");
 
-        let links = shop::links(&mail.raw).expect("a mail can be read");
+        let links = shop::links(&mail.bytes).expect("a mail can be read");
         assert!(!links.clicks.is_empty(), "a mail without a product: {}", links.subject);
         assert!(links.unsubscribe.is_some() && !links.subject.is_empty());
         assert!(ids.insert(links.message_id), "a mail came twice");
@@ -216,8 +216,8 @@ async fn check_silence_after_unsubscribing(subject: &Embedded, api: &Api) -> any
 async fn check_unsubscribe_link(subject: &Embedded, shop: &Shop, world: &World) -> anyhow::Result<()> {
     let quiet = latest_unsubscribed(shop, subject).await?;
     let mails = subject.post().all();
-    let mail = mails.iter().rev().find(|mail| !quiet.contains(&mail.recipient)).expect("somebody still reads");
-    let path = shop::links(&mail.raw).and_then(|links| links.unsubscribe).expect("a mail has a way out");
+    let mail = mails.iter().rev().find(|mail| !quiet.contains(&mail.to)).expect("somebody still reads");
+    let path = shop::links(&mail.bytes).and_then(|links| links.unsubscribe).expect("a mail has a way out");
     let mut web = subject.web()?;
     let before = Picture::take(&shop.api, &mails).await?;
 
@@ -240,8 +240,8 @@ async fn check_unsubscribe_link(subject: &Embedded, shop: &Shop, world: &World) 
     let morning = world.config().end() + Duration::hours(9);
     subject.set_intake(morning);
     subject.set_timers(morning);
-    let person = world.person(&mail.recipient).expect("mails go to the shop's people");
-    let body = basket(&mail.recipient, person.user_id.as_deref(), world);
+    let person = world.person(&mail.to).expect("mails go to the shop's people");
+    let body = basket(&mail.to, person.user_id.as_deref(), world);
     post_until_taken(&mut web, &shop.write_keys["site"], body.into()).await?;
     subject.settle().await?;
     subject.set_intake(morning + Duration::hours(3));
@@ -258,8 +258,8 @@ async fn check_unsubscribe_link(subject: &Embedded, shop: &Shop, world: &World) 
     assert_eq!(decided.len(), 1, "one basket, one decision: {decided:#?}");
     assert_eq!(decided[0].state(), State::Withheld, "{decided:#?}");
     assert!(matches!(decided[0].reason(), Reason::NoConsent | Reason::Suppressed), "{decided:#?}");
-    let to_them = subject.post().all().into_iter().filter(|one| one.recipient == mail.recipient).count();
-    let before = mails.iter().filter(|one| one.recipient == mail.recipient).count();
+    let to_them = subject.post().all().into_iter().filter(|one| one.to == mail.to).count();
+    let before = mails.iter().filter(|one| one.to == mail.to).count();
     assert_eq!(to_them, before, "a mail after unsubscribing");
     Ok(())
 }
@@ -278,7 +278,7 @@ async fn latest_unsubscribed(shop: &Shop, subject: &Embedded) -> anyhow::Result<
             addresses.extend(emails.map(|identifier| identifier.value.clone()));
         }
     }
-    let known: BTreeSet<String> = subject.post().all().into_iter().map(|mail| mail.recipient).collect();
+    let known: BTreeSet<String> = subject.post().all().into_iter().map(|mail| mail.to).collect();
     Ok(addresses.intersection(&known).cloned().collect())
 }
 
