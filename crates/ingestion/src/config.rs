@@ -7,8 +7,8 @@ use kit::binary::ServiceConfig;
 use kit::config::{AuthConfig, ClockConfig, Secret, ServerConfig, StoreConfig, TelemetryConfig};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::currency::Currency;
 use crate::domain::write_key;
+use kit::Currency;
 
 /// Configuration of ingestion.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

@@ -8,12 +8,12 @@ use proto::event::v1::{Medium, Party};
 use store::{Db, Error};
 use subtle::ConstantTimeEq;
 
-use crate::domain::currency::Currency;
 use crate::domain::source::SourceProfile;
 use crate::domain::write_key::{self, KeyHash};
 use crate::store::sources::{self, SourceRow};
 use crate::store::write_keys;
 use crate::ttl_cache::TtlCache;
+use kit::Currency;
 
 /// A key that is unknown may be made known by another replica: that is looked at again soon.
 const UNKNOWN_TTL: Duration = Duration::from_millis(500);

@@ -3,7 +3,7 @@
 use kit::TenantId;
 use proto::event::v1::{Medium, Party};
 
-use super::currency::Currency;
+use kit::Currency;
 
 /// What every event of a source takes from it, unless the event says otherwise.
 #[derive(Debug, Clone)]

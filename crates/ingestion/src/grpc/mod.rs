@@ -9,7 +9,6 @@ mod discard_dead_letters;
 mod get_source;
 mod list_dead_letters;
 mod list_sources;
-mod paging;
 mod render;
 mod replay_dead_letters;
 mod revoke_write_key;

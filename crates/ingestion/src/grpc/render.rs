@@ -2,7 +2,6 @@
 
 use proto::ingestion::v1::{Source, WriteKey};
 
-use crate::domain::instant::to_timestamp;
 use crate::store::sources::SourceRow;
 use crate::store::write_keys::WriteKeyRow;
 
@@ -16,7 +15,7 @@ pub(super) fn source(row: SourceRow, keys: &[WriteKeyRow]) -> Source {
         party: i32::try_from(row.party).unwrap_or_default(),
         medium: i32::try_from(row.medium).unwrap_or_default(),
         default_currency: row.default_currency,
-        create_time: Some(to_timestamp(row.create_us)),
+        create_time: Some(kit::time::timestamp(row.create_us)),
         write_keys,
     }
 }
@@ -25,6 +24,6 @@ pub(super) fn write_key(row: &WriteKeyRow) -> WriteKey {
     WriteKey {
         write_key_id: row.write_key_id.clone(),
         prefix: row.prefix.clone(),
-        create_time: Some(to_timestamp(row.create_us)),
+        create_time: Some(kit::time::timestamp(row.create_us)),
     }
 }

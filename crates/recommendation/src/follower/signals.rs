@@ -1,8 +1,8 @@
 //! Reading records of the profile log.
 
 use eventlog::LogRecord;
+use kit::time::micros;
 use prost::Message;
-use prost_types::Timestamp;
 use proto::{
     event::v1::{CartActivity, Event, OrderActivity, cart_activity, event::Body, order_activity, product_activity},
     identity::v1::{ProfileEvent, ProfileRecord, profile_record},
@@ -103,11 +103,6 @@ fn product_ids(lines: Vec<LineItem>) -> Vec<String> {
 fn event_key(event_id: &str) -> EventKey {
     let id = Uuid::try_parse(event_id).unwrap_or_else(|_| Uuid::new_v5(&EVENT_NAMESPACE, event_id.as_bytes()));
     id.into_bytes()
-}
-
-/// Returns a time in microseconds; one that does not fit becomes the earliest or latest that does.
-fn micros(time: &Timestamp) -> i64 {
-    time.seconds.saturating_mul(1_000_000).saturating_add(i64::from(time.nanos) / 1_000)
 }
 
 #[cfg(test)]

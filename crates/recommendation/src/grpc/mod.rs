@@ -2,7 +2,6 @@
 
 mod get_product;
 mod list_products;
-mod page_token;
 mod product;
 mod recommend;
 mod upsert_products;

@@ -17,9 +17,6 @@ const MAX_PRODUCT_IDS: usize = 50;
 const MAX_CATEGORIES: usize = 20;
 const MAX_PROFILE_ID: usize = 256;
 
-/// Years 1 to 9999, the bounds of a protobuf timestamp, in seconds since the Unix epoch.
-const TIMESTAMP_SECONDS: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
-
 pub(super) async fn handle(
     rpc: &Rpc,
     tenant: &TenantId,
@@ -97,9 +94,9 @@ fn parse_categories(violations: &mut Violations, field: &str, categories: &[Stri
 }
 
 fn parse_time(violations: &mut Violations, field: &str, time: Timestamp) -> i64 {
-    let fits = TIMESTAMP_SECONDS.contains(&time.seconds) && (0..1_000_000_000).contains(&time.nanos);
-    violations.check(fits, field, "must be a time of the years 1 to 9999");
-    if fits { time.seconds * 1_000_000 + i64::from(time.nanos / 1_000) } else { 0 }
+    let time_us = kit::time::valid_micros(&time);
+    violations.check(time_us.is_some(), field, "must be a time of the years 1 to 9999");
+    time_us.unwrap_or_default()
 }
 
 fn render(answer: Answer) -> RecommendResponse {

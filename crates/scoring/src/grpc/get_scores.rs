@@ -1,10 +1,11 @@
+use kit::time::timestamp;
 use kit::{Error, TenantId, Violations};
 use proto::scoring::v1::{GetScoresRequest, GetScoresResponse};
 
 use super::{check_profile_id, profile_not_found};
 use crate::engine::Engine;
 use crate::store::profiles;
-use crate::wire::{rfm, statistics, timestamp};
+use crate::wire::{rfm, statistics};
 
 /// Returns the statistics and scores of one person, as of now.
 pub(super) async fn get_scores(

@@ -118,20 +118,6 @@ impl SegmentService for SegmentRpc {
     }
 }
 
-/// Returns how many entries a page has: `usual` for 0, at most `most`.
-fn page_limit(page_size: i32, usual: u32, most: u32, violations: &mut kit::Violations) -> u32 {
-    violations.check(page_size >= 0, "page_size", "must not be negative");
-    match u32::try_from(page_size) {
-        Ok(0) | Err(_) => usual,
-        Ok(page_size) => page_size.min(most),
-    }
-}
-
-/// A page token is the last id of the page before.
-fn check_token(page_token: &str, violations: &mut kit::Violations) {
-    violations.check(page_token.len() <= 4 * MAX_ID_CHARS, "page_token", "must come from an earlier page");
-}
-
 fn check_profile_id(profile_id: &str, violations: &mut kit::Violations) {
     let length = profile_id.chars().count();
     violations.check((1..=MAX_ID_CHARS).contains(&length), "profile_id", "must be 1 to 128 characters");

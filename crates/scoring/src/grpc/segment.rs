@@ -5,7 +5,7 @@ use proto::scoring::v1::Segment;
 
 use crate::domain::rule::Rule;
 use crate::store::segments::StoredSegment;
-use crate::wire::timestamp;
+use kit::time::timestamp;
 
 /// Largest length of a segment's id, in characters.
 const MAX_SEGMENT_ID_CHARS: usize = 64;
