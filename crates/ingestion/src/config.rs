@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use eventlog::RetentionConfig;
 use kit::Violations;
 use kit::binary::ServiceConfig;
 use kit::config::{AuthConfig, ClockConfig, Secret, ServerConfig, StoreConfig, TelemetryConfig};
@@ -28,6 +29,8 @@ pub struct Config {
     pub collect: CollectConfig,
     /// A first source.
     pub bootstrap: BootstrapConfig,
+    /// How long the event log is kept.
+    pub retention: RetentionConfig,
 }
 
 /// Section `[collect]`.
@@ -114,6 +117,8 @@ impl ServiceConfig for Config {
         violations.check((1..=1024).contains(&collect.partitions), "collect.partitions", "must be 1 to 1024");
         violations.check(collect.queue_kib >= 1024, "collect.queue_kib", "must be 1024 or more");
         violations.check(collect.source_cache_ms <= 60_000, "collect.source_cache_ms", "must be at most 60000");
+
+        self.retention.validate("retention", violations);
 
         let bootstrap = &self.bootstrap;
         if bootstrap.write_key.expose().is_empty() {

@@ -8,3 +8,4 @@ mod online_retail;
 mod separate_processes;
 mod tenants;
 mod trace;
+mod unmigrated;

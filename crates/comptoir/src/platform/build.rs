@@ -52,7 +52,7 @@ impl Services {
         parts: &Parts,
     ) -> Result<Self, Error> {
         let ingestion = ingestion::Ingestion::build(
-            &ingestion::Config::default(),
+            &ingestion::Config { retention: config.retention.events.clone(), ..ingestion::Config::default() },
             ingestion::Deps {
                 db: databases.ingestion.clone(),
                 clock: parts.clocks.intake.clone(),
@@ -66,7 +66,7 @@ impl Services {
         let ingestion_routes = ingestion.routes();
 
         let identity = identity::Identity::build(
-            &identity::Config::default(),
+            &identity::Config { retention: config.retention.profiles.clone(), ..identity::Config::default() },
             identity::Deps {
                 db: databases.identity.clone(),
                 clock: parts.clocks.intake.clone(),
@@ -82,7 +82,7 @@ impl Services {
         let identity_routes = identity.routes();
 
         let scoring = scoring::Scoring::build(
-            &scoring::Config::default(),
+            &scoring::Config { retention: config.retention.scores.clone(), ..scoring::Config::default() },
             scoring::Deps {
                 db: databases.scoring.clone(),
                 clock: parts.clocks.timers.clone(),
