@@ -35,7 +35,7 @@ pub struct Deps {
     pub readiness: Readiness,
     /// What may be lost. Scoring keeps nothing there.
     pub cache: Cache,
-    /// Leads to identity, whose profile log is followed.
+    /// Leads to identity, whose profile log is followed, and which knows who a merged profile has become.
     pub identity: Channel,
 }
 
@@ -63,8 +63,8 @@ impl Scoring {
 
     /// Returns what it serves. Must be called inside a Tokio runtime.
     pub fn routes(&self) -> Routes {
-        let Deps { authority, metrics, readiness, shutdown, .. } = &self.deps;
-        let scoring = ScoringServiceServer::new(ScoringRpc { engine: self.engine.clone() });
+        let Deps { authority, metrics, readiness, shutdown, identity, .. } = &self.deps;
+        let scoring = ScoringServiceServer::new(ScoringRpc { engine: self.engine.clone(), identity: identity.clone() });
         let segments = SegmentServiceServer::new(SegmentRpc { engine: self.engine.clone() });
         let log = LogServiceServer::new(self.engine.scores.service(shutdown));
         Services::new("scoring", authority.clone(), metrics.clone(), readiness.clone())

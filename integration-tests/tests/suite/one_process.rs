@@ -16,7 +16,9 @@ use mail_parser::MessageParser;
 use proto::{
     campaign::v1::{Gate, Message, Reason, gate::Verdict, message::State},
     event::v1::{event::Body, message_activity::Action},
-    scoring::v1::SummarizeOrdersRequest,
+    identity::v1::{GetProfileRequest, ListChangesRequest, get_profile_request::Key, profile_change},
+    recommendation::v1::RecommendRequest,
+    scoring::v1::{GetScoresRequest, SummarizeOrdersRequest},
 };
 use simulator::{IdentifierKind, World};
 
@@ -33,6 +35,7 @@ async fn lived_on(engine: Engine) -> anyhow::Result<()> {
     check_events(&shop.api, &world).await?;
     check_orders(&shop.api, &world).await?;
     check_people(&shop.api, &world).await?;
+    check_merged_ids(&shop.api).await?;
     check_mails(&subject, &shop.api).await?;
     check_decisions(&shop.api).await?;
     check_unsubscribe_link(&subject, &shop, &world).await?;
@@ -124,6 +127,36 @@ async fn check_people(api: &Api, world: &World) -> anyhow::Result<()> {
     let joined: Vec<_> = people.values().filter(|people| people.len() > 1).collect();
     assert!(joined.is_empty(), "people that were taken for one: {joined:?}");
     assert!(truth.garbage_identifiers > 0 && truth.untidy_identifiers > 0, "the scenario has both");
+    Ok(())
+}
+
+/// The id of a profile that was merged away leads to the person it became, whoever is asked.
+async fn check_merged_ids(api: &Api) -> anyhow::Result<()> {
+    let request = ListChangesRequest { page_size: 500, ..ListChangesRequest::default() };
+    let changes = api.identity().list_changes(request).await?.into_inner().changes;
+    let merges = changes.into_iter().filter(|change| change.kind() == profile_change::Kind::Merge);
+    let mut with_scores = 0;
+    for absorbed in merges.flat_map(|merge| merge.other_profile_ids).take(30) {
+        let by_id = GetProfileRequest { key: Some(Key::ProfileId(absorbed.clone())) };
+        let survivor = api.identity().get_profile(by_id).await?.into_inner().profile.expect("a profile").profile_id;
+        assert_ne!(survivor, absorbed);
+
+        let scores_of = |profile_id: &str| GetScoresRequest { profile_id: profile_id.to_owned() };
+        let asked = api.scoring().get_scores(scores_of(&absorbed)).await.map(|found| found.into_inner());
+        let expected = api.scoring().get_scores(scores_of(&survivor)).await.map(|found| found.into_inner());
+        match (asked, expected) {
+            (Ok(asked), Ok(expected)) => {
+                assert_eq!(asked, expected);
+                with_scores += 1;
+            }
+            (asked, expected) => assert!(asked.is_err() && expected.is_err(), "{asked:?} is not {expected:?}"),
+        }
+        let products_for =
+            |profile_id: &str| RecommendRequest { profile_id: profile_id.to_owned(), ..Default::default() };
+        let asked = api.recommendation().recommend(products_for(&absorbed)).await?.into_inner();
+        assert_eq!(asked, api.recommendation().recommend(products_for(&survivor)).await?.into_inner());
+    }
+    assert!(with_scores > 0, "the scenario merges people who did something");
     Ok(())
 }
 

@@ -5,11 +5,8 @@ use proto::recommendation::v1::{
     recommend_response::{Item, RuleEffect},
 };
 
-use super::{Rpc, product};
-use crate::{
-    domain::choose::{Answer, Ask, Strategy, choose},
-    store::profiles,
-};
+use super::{Rpc, person, product};
+use crate::domain::choose::{Answer, Ask, Strategy, choose};
 
 const DEFAULT_LIMIT: usize = 10;
 const MAX_LIMIT: i32 = 100;
@@ -24,14 +21,11 @@ pub(super) async fn handle(
 ) -> Result<RecommendResponse, Error> {
     let question = parse(request, rpc.clock.now_us())?;
     let shelf = rpc.shelves.fresh(tenant).await?;
-    let profile = match question.profile_id.as_str() {
-        "" => None,
-        profile_id => profiles::find(&rpc.db, tenant, profile_id).await?,
-    };
+    let person = person::find(rpc, tenant, &question.profile_id).await?;
 
     let ask = Ask {
         product_ids: &question.product_ids,
-        profile: &profile.unwrap_or_default(),
+        profile: &person.profile,
         limit: question.limit,
         include_categories: &question.include_categories,
         exclude_categories: &question.exclude_categories,
@@ -39,7 +33,7 @@ pub(super) async fn handle(
         as_of_us: question.as_of_us,
     };
     let answer = choose(&ask, &shelf.book(), &shelf.catalogue());
-    Ok(render(answer))
+    Ok(RecommendResponse { not_personal_reason: person.not_personal_reason.to_owned(), ..render(answer) })
 }
 
 struct Question {
@@ -109,7 +103,7 @@ fn render(answer: Answer) -> RecommendResponse {
     });
     let rule_effects =
         answer.effects.into_iter().map(|(rule, removed)| RuleEffect { rule: rule.name().to_owned(), removed });
-    RecommendResponse { items: items.collect(), rule_effects: rule_effects.collect() }
+    RecommendResponse { items: items.collect(), rule_effects: rule_effects.collect(), ..RecommendResponse::default() }
 }
 
 fn strategy(strategy: Strategy) -> wire::Strategy {

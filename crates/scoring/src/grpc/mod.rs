@@ -12,6 +12,7 @@ mod summarize_orders;
 mod test_segment;
 
 use kit::auth::{caller, scope};
+use kit::channel::Channel;
 use proto::scoring::v1::scoring_service_server::ScoringService;
 use proto::scoring::v1::segment_service_server::SegmentService;
 use proto::scoring::v1::{
@@ -30,6 +31,8 @@ const MAX_ID_CHARS: usize = 128;
 /// Statistics and scores.
 pub(crate) struct ScoringRpc {
     pub(crate) engine: Engine,
+    /// Leads to identity, which knows who a profile has become.
+    pub(crate) identity: Channel,
 }
 
 /// Rule segments.
@@ -41,7 +44,7 @@ pub(crate) struct SegmentRpc {
 impl ScoringService for ScoringRpc {
     async fn get_scores(&self, request: Request<GetScoresRequest>) -> Result<Response<GetScoresResponse>, Status> {
         let tenant = caller(&request, scope::SCORES_READ)?.tenant;
-        let response = get_scores::get_scores(&self.engine, &tenant, request.into_inner()).await?;
+        let response = get_scores::get_scores(&self.engine, &self.identity, &tenant, request.into_inner()).await?;
         Ok(Response::new(response))
     }
 
