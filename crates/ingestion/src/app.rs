@@ -1,11 +1,13 @@
 //! What every RPC of this service works with.
 
+use eventlog::EventLog;
 use kit::{Clock, TenantId};
 use store::Db;
 
 use crate::directory::Directory;
-use crate::intake::{Intake, Source};
+use crate::intake::{Intake, Source, Tail};
 use crate::metrics::IntakeMetrics;
+use crate::quotas::Quotas;
 
 /// The parts that the RPCs share.
 pub(crate) struct App {
@@ -14,6 +16,11 @@ pub(crate) struct App {
     pub(crate) directory: Directory,
     pub(crate) intake: Intake,
     pub(crate) metrics: IntakeMetrics,
+    pub(crate) log: EventLog,
+    pub(crate) tail: Tail,
+    pub(crate) quotas: Quotas,
+    /// How long a dead letter is kept, in microseconds; `None` for ever.
+    pub(crate) dead_letter_life_us: Option<i64>,
 }
 
 impl App {

@@ -1,6 +1,7 @@
 //! Putting the service together.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use eventlog::{EventLog, LogOptions, RetentionConfig};
 use kit::auth::Authority;
@@ -9,11 +10,13 @@ use kit::metrics::Metrics;
 use kit::server::{Readiness, ReadyHandle, Services};
 use kit::shutdown::Shutdown;
 use kit::{Clock, Error};
+use proto::ingestion::v1::context_service_server::ContextServiceServer;
 use proto::ingestion::v1::dead_letter_service_server::DeadLetterServiceServer;
 use proto::ingestion::v1::ingestion_service_server::IngestionServiceServer;
 use proto::ingestion::v1::source_service_server::SourceServiceServer;
+use proto::ingestion::v1::tracking_plan_service_server::TrackingPlanServiceServer;
 use proto::log::v1::log_service_server::LogServiceServer;
-use store::{Db, OpenOptions};
+use store::{Cache, Db, OpenOptions};
 use tonic::service::Routes;
 
 use crate::MIGRATIONS;
@@ -21,8 +24,9 @@ use crate::app::App;
 use crate::config::Config;
 use crate::directory::Directory;
 use crate::grpc::Rpc;
-use crate::intake::{Intake, IntakeParts};
+use crate::intake::{Intake, IntakeParts, Tail};
 use crate::metrics::IntakeMetrics;
+use crate::quotas::Quotas;
 use crate::upkeep;
 
 /// Name of the log that this service publishes.
@@ -42,6 +46,8 @@ pub struct Deps {
     pub shutdown: Shutdown,
     /// Where it says that it is ready.
     pub readiness: Readiness,
+    /// What sources have left of their quotas, shared by replicas.
+    pub cache: Cache,
 }
 
 /// The ingestion service, built.
@@ -61,25 +67,32 @@ impl Ingestion {
     ///
     /// Refuses a database whose migrations are not applied. Makes the source that `[bootstrap]` names. Must be called inside a Tokio runtime.
     pub async fn build(config: &Config, deps: Deps) -> Result<Self, Error> {
-        let Deps { db, clock, authority, metrics, shutdown, readiness } = deps;
+        let Deps { db, clock, authority, metrics, shutdown, readiness, cache } = deps;
         db.require_current(&[&MIGRATIONS, &eventlog::MIGRATIONS]).await?;
         let ready = readiness.register("ingestion");
         let counted = IntakeMetrics::new(&metrics);
         let options = LogOptions { partitions: config.collect.partitions, ..LogOptions::default() };
         let log = EventLog::new(db.clone(), LOG, options, clock.clone(), &metrics);
         let dedupe_window_us = config.collect.dedupe_window_us();
+        let tail = Tail::default();
         let parts = IntakeParts {
             db: db.clone(),
             log: log.clone(),
             clock: clock.clone(),
             metrics: counted.clone(),
+            tail: tail.clone(),
             dedupe_window_us,
             queue_weight: config.collect.queue_kib as usize,
+            slow_commit: Duration::from_secs(config.collect.slow_store_seconds.into()),
         };
         let app = Arc::new(App {
             directory: Directory::new(db.clone(), config.collect.source_cache_ttl()),
             intake: Intake::spawn(parts, &shutdown),
             metrics: counted,
+            quotas: Quotas::new(cache),
+            dead_letter_life_us: config.collect.dead_letter_life_us(),
+            log: log.clone(),
+            tail,
             clock,
             db,
         });
@@ -90,7 +103,9 @@ impl Ingestion {
         let routes = Services::new("ingestion", authority, metrics, readiness)
             .add(IngestionServiceServer::new(rpc.clone()).max_decoding_message_size(largest))
             .add(SourceServiceServer::new(rpc.clone()).max_decoding_message_size(largest))
-            .add(DeadLetterServiceServer::new(rpc).max_decoding_message_size(largest))
+            .add(DeadLetterServiceServer::new(rpc.clone()).max_decoding_message_size(largest))
+            .add(ContextServiceServer::new(rpc.clone()).max_decoding_message_size(largest))
+            .add(TrackingPlanServiceServer::new(rpc).max_decoding_message_size(largest))
             .add(LogServiceServer::new(log.service(&shutdown)).max_decoding_message_size(largest))
             .build();
         let retention = config.retention.clone();
@@ -127,7 +142,8 @@ impl kit::binary::Service for Ingestion {
     async fn open(config: &Config, process: Process) -> Result<Self, Error> {
         let db = open(config).await?;
         let Process { clock, authority, metrics, shutdown, readiness } = process;
-        Self::build(config, Deps { db, clock, authority, metrics, shutdown, readiness }).await
+        let cache = Cache::open(config.store.cache_url.expose()).await?;
+        Self::build(config, Deps { db, clock, authority, metrics, shutdown, readiness, cache }).await
     }
 
     fn routes(&self) -> Routes {

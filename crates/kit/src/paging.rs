@@ -34,6 +34,11 @@ pub fn place<T>(page_token: &str, parse: impl FnOnce(&str) -> Option<T>, violati
     place
 }
 
+/// Returns the token of the page behind `key`.
+pub fn token(key: &str) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(key)
+}
+
 /// Cuts entries that were read one too many to their page. Returns the token of the next page, empty when there is none; `key`
 /// says where an entry stands in the list.
 pub fn cut<T>(entries: &mut Vec<T>, size: usize, key: impl FnOnce(&T) -> String) -> String {
@@ -41,7 +46,7 @@ pub fn cut<T>(entries: &mut Vec<T>, size: usize, key: impl FnOnce(&T) -> String)
         return String::new();
     }
     entries.truncate(size);
-    entries.last().map(|last| BASE64_URL_SAFE_NO_PAD.encode(key(last))).unwrap_or_default()
+    entries.last().map(|last| token(&key(last))).unwrap_or_default()
 }
 
 /// Returns the key in a token. A key of ours holds no zero byte, which PostgreSQL would refuse.

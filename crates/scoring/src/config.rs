@@ -51,11 +51,14 @@ pub struct ScoringConfig {
     pub people_in_memory: usize,
     /// Records after which a batch of the profile log is full. Default 2,000.
     pub batch_records: usize,
+    /// Partitions of the score log for each tenant, best as many as the profile log has. Never change it for a log that holds
+    /// records. 1 to 1024, default 8.
+    pub partitions: u32,
 }
 
 impl Default for ScoringConfig {
     fn default() -> Self {
-        Self { people_in_memory: 20_000, batch_records: 2_000 }
+        Self { people_in_memory: 20_000, batch_records: 2_000, partitions: 8 }
     }
 }
 
@@ -85,5 +88,6 @@ impl ServiceConfig for Config {
         self.retention.validate("retention", violations);
         let batch = 1..=20_000;
         violations.check(batch.contains(&self.scoring.batch_records), "scoring.batch_records", "must be 1 to 20000");
+        violations.check((1..=1_024).contains(&self.scoring.partitions), "scoring.partitions", "must be 1 to 1024");
     }
 }

@@ -54,8 +54,8 @@ impl Scoring {
     /// Builds the service without starting anything. Refuses a database whose migrations are not applied.
     pub async fn build(config: &Config, deps: Deps) -> Result<Self, Error> {
         deps.db.require_current(&[&MIGRATIONS, &eventlog::MIGRATIONS]).await?;
-        let scores =
-            EventLog::new(deps.db.clone(), Self::LOG, LogOptions::default(), deps.clock.clone(), &deps.metrics);
+        let log_options = LogOptions { partitions: config.scoring.partitions, ..LogOptions::default() };
+        let scores = EventLog::new(deps.db.clone(), Self::LOG, log_options, deps.clock.clone(), &deps.metrics);
         let engine = Engine::new(deps.db.clone(), deps.clock.clone(), scores, config.scoring.people_in_memory);
         let retention = config.retention.clone();
         Ok(Self { engine, deps, batch_records: config.scoring.batch_records, retention })

@@ -19,8 +19,8 @@ use proto::{
         CollectHttpRequest, CollectHttpResponse, CollectRequest, CollectResponse, CollectStreamRequest,
         CollectStreamResponse, CreateSourceRequest, CreateSourceResponse, CreateWriteKeyRequest,
         CreateWriteKeyResponse, GetSourceRequest, GetSourceResponse, ListSourcesRequest, ListSourcesResponse,
-        RevokeWriteKeyRequest, RevokeWriteKeyResponse, Source, SummarizeEventsRequest, SummarizeEventsResponse,
-        Verdict,
+        RevokeWriteKeyRequest, RevokeWriteKeyResponse, SetSourceQuotaRequest, SetSourceQuotaResponse, Source,
+        SummarizeEventsRequest, SummarizeEventsResponse, TailEventsRequest, TailEventsResponse, Verdict,
         ingestion_service_server::{IngestionService, IngestionServiceServer},
         source_service_server::{SourceService, SourceServiceServer},
         verdict::Outcome,
@@ -237,6 +237,22 @@ impl SourceService for Neighbours {
         &self,
         _request: Request<RevokeWriteKeyRequest>,
     ) -> Result<Response<RevokeWriteKeyResponse>, Status> {
+        Err(Status::unavailable("not here"))
+    }
+
+    async fn set_source_quota(
+        &self,
+        _request: Request<SetSourceQuotaRequest>,
+    ) -> Result<Response<SetSourceQuotaResponse>, Status> {
+        Err(Status::unavailable("not here"))
+    }
+
+    type TailEventsStream = tokio_stream::Empty<Result<TailEventsResponse, Status>>;
+
+    async fn tail_events(
+        &self,
+        _request: Request<TailEventsRequest>,
+    ) -> Result<Response<Self::TailEventsStream>, Status> {
         Err(Status::unavailable("not here"))
     }
 }

@@ -1,4 +1,4 @@
-use kit::time::timestamp;
+pub(super) use kit::time::timestamp;
 use prost::Message;
 use proto::{
     event::v1::{Context, Event, Location, OrderActivity, Provenance, event::Body, order_activity::Action},
@@ -97,7 +97,7 @@ fn assemble(
         message_id: message_id(order_id),
         event_time: Some(timestamp(order.time_us)),
         identifiers,
-        // Party and medium are the source's.
+        // Party and medium are the mapping's, or the source's.
         provenance: Some(Provenance {
             library: concat!("comptoir-import/", env!("CARGO_PKG_VERSION")).to_owned(),
             ..Provenance::default()

@@ -52,7 +52,11 @@ impl Services {
         parts: &Parts,
     ) -> Result<Self, Error> {
         let ingestion = ingestion::Ingestion::build(
-            &ingestion::Config { retention: config.retention.events.clone(), ..ingestion::Config::default() },
+            &ingestion::Config {
+                collect: ingestion::CollectConfig { partitions: config.partitions, ..Default::default() },
+                retention: config.retention.events.clone(),
+                ..Default::default()
+            },
             ingestion::Deps {
                 db: databases.ingestion.clone(),
                 clock: parts.clocks.intake.clone(),
@@ -60,13 +64,18 @@ impl Services {
                 metrics: parts.metrics.clone(),
                 shutdown: parts.shutdown.clone(),
                 readiness: parts.readiness.clone(),
+                cache: parts.cache.clone(),
             },
         )
         .await?;
         let ingestion_routes = ingestion.routes();
 
         let identity = identity::Identity::build(
-            &identity::Config { retention: config.retention.profiles.clone(), ..identity::Config::default() },
+            &identity::Config {
+                log: identity::LogConfig { partitions: config.partitions },
+                retention: config.retention.profiles.clone(),
+                ..Default::default()
+            },
             identity::Deps {
                 db: databases.identity.clone(),
                 clock: parts.clocks.intake.clone(),
@@ -82,7 +91,11 @@ impl Services {
         let identity_routes = identity.routes();
 
         let scoring = scoring::Scoring::build(
-            &scoring::Config { retention: config.retention.scores.clone(), ..scoring::Config::default() },
+            &scoring::Config {
+                scoring: scoring::ScoringConfig { partitions: config.partitions, ..Default::default() },
+                retention: config.retention.scores.clone(),
+                ..Default::default()
+            },
             scoring::Deps {
                 db: databases.scoring.clone(),
                 clock: parts.clocks.timers.clone(),

@@ -7,7 +7,9 @@ use proto::event::v1::{Event, Medium, Party};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use super::plan::Findings;
 use super::problem::{Problem, Reason};
+use super::signal::SignalRow;
 use super::source::SourceProfile;
 use super::vocabulary::name_of;
 use super::{bot, check, check_body, instant, texts};
@@ -35,7 +37,16 @@ pub(crate) struct Ready {
     pub(crate) payload: Bytes,
     pub(crate) event_time_us: i64,
     pub(crate) bot: bool,
+    /// What it says about a place and time, when that is what it is.
+    pub(crate) signal: Option<Box<SignalRow>>,
+    /// Whether it happened long before it was received.
+    pub(crate) late: bool,
+    /// What breaks the source's tracking plan, all the same.
+    pub(crate) findings: Option<Box<Findings>>,
 }
+
+/// How much older than its receipt a late event is.
+const LATE_US: i64 = 3_600 * 1_000_000;
 
 /// Checks and completes an event that holds what the sender said: `event_time` is when the sender says it happened.
 ///
@@ -57,6 +68,10 @@ pub(crate) fn finish(
     check::check_identifiers(event)?;
     check::check_consents(&event.consents)?;
     texts::check(event)?;
+    let findings = match &arrival.source.controls.plan {
+        Some(plan) => plan.judge(event)?,
+        None => None,
+    };
     let event_time_us = complete_times(event, arrival.received_us)?;
     let bot = complete_provenance(event, arrival.source);
 
@@ -75,6 +90,12 @@ pub(crate) fn finish(
         payload: event.encode_to_vec().into(),
         event_time_us,
         bot,
+        signal: match &event.body {
+            Some(Body::ContextSignal(signal)) => Some(Box::new(SignalRow::of(event, signal, event_time_us))),
+            _ => None,
+        },
+        late: arrival.received_us.saturating_sub(event_time_us) > LATE_US,
+        findings,
     })
 }
 

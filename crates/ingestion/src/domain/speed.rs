@@ -30,6 +30,7 @@ fn source() -> SourceProfile {
         party: Party::First,
         medium: Medium::Online,
         default_currency: Currency::parse("EUR"),
+        controls: Default::default(),
     }
 }
 

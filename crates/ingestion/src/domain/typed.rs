@@ -66,6 +66,7 @@ mod tests {
             party: Party::Second,
             medium: Medium::Offline,
             default_currency: None,
+            controls: Default::default(),
         }
     }
 

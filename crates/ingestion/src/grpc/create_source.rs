@@ -20,7 +20,7 @@ pub(super) async fn create_source(
     let caller = caller(&request, scope::SOURCES_WRITE)?;
     let new = parse(request.into_inner())?;
     let made = app.make_source(&caller.tenant, new).await?;
-    Ok(CreateSourceResponse { source: Some(render::source(made.source, &made.keys)), write_key: made.secret })
+    Ok(CreateSourceResponse { source: Some(render::source(made.source, &made.keys, None)), write_key: made.secret })
 }
 
 fn parse(request: CreateSourceRequest) -> Result<NewSource, Error> {

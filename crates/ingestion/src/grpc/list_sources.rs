@@ -5,7 +5,8 @@ use tonic::Request;
 
 use super::render;
 use crate::app::App;
-use crate::store::{sources, write_keys};
+use crate::store::sources::{self, SourceRow};
+use crate::store::{controls, write_keys};
 
 /// Lists sources by name.
 pub(super) async fn list_sources(
@@ -23,6 +24,11 @@ pub(super) async fn list_sources(
     let next_page_token = paging::cut(&mut rows, size, |last| last.name.clone());
     let ids: Vec<&str> = rows.iter().map(|row| row.source_id.as_str()).collect();
     let keys = write_keys::list(&app.db, &tenant, &ids).await?;
-    let sources = rows.into_iter().map(|row| render::source(row, &keys)).collect();
+    let quotas = controls::quotas(&app.db, &tenant, &ids).await?;
+    let render = |row: SourceRow| {
+        let quota = quotas.get(&row.source_id);
+        render::source(row, &keys, quota)
+    };
+    let sources = rows.into_iter().map(render).collect();
     Ok(ListSourcesResponse { sources, next_page_token })
 }

@@ -13,4 +13,4 @@ mod request;
 mod tests;
 
 pub(crate) use message::{HttpArrival, kept_payload, read};
-pub(crate) use request::{BodyError, Request, Route, Shared, split};
+pub(crate) use request::{BodyError, Call, Request, Route, Shared, split};

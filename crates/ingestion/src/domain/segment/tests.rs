@@ -25,6 +25,7 @@ fn source() -> SourceProfile {
         party: Party::First,
         medium: Medium::Online,
         default_currency: Currency::parse("GBP"),
+        controls: Default::default(),
     }
 }
 
