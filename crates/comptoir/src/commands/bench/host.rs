@@ -79,6 +79,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
         metrics: metrics.clone(),
         shutdown: shutdown.clone(),
         readiness: readiness.clone(),
+        cache: ::store::Cache::memory(),
     };
     let ingestion = ingestion::Ingestion::build(&ingestion::Config::default(), deps).await?;
 
