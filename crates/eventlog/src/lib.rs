@@ -35,7 +35,7 @@ pub use crate::group_commit::{GroupCommit, GroupCommitOptions, Handler, Lane, Ro
 pub use crate::grpc::LogRpc;
 pub use crate::log::{EventLog, LogOptions};
 pub use crate::record::{LogRecord, PartitionId, Record};
-pub use crate::retention::{Retained, Retention};
+pub use crate::retention::{Retained, Retention, RetentionConfig};
 pub use crate::store::dead_letters::{DeadLetter, DeadLetterKey};
 pub use crate::store::followers::Lag;
 

@@ -67,8 +67,9 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Builds the gateway.
+    /// Builds the gateway. Refuses a database whose migrations are not applied.
     pub async fn build(config: &Config, deps: Deps) -> Result<Self, Error> {
+        deps.db.require_current(&[&MIGRATIONS]).await?;
         let access = AccessStore::new(deps.db);
         let operator_key = config.access.operator_key.expose();
         if !operator_key.is_empty() && operator_key.len() < 16 {

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use eventlog::RetentionConfig;
 use kit::Violations;
 use kit::binary::ServiceConfig;
 use kit::config::{AuthConfig, ClockConfig, Secret, ServerConfig, StoreConfig, TelemetryConfig};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::currency::Currency;
 use crate::domain::write_key;
+use kit::Currency;
 
 /// Configuration of ingestion.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -28,6 +29,8 @@ pub struct Config {
     pub collect: CollectConfig,
     /// A first source.
     pub bootstrap: BootstrapConfig,
+    /// How long the event log is kept.
+    pub retention: RetentionConfig,
 }
 
 /// Section `[collect]`.
@@ -135,6 +138,8 @@ impl ServiceConfig for Config {
         let is_bounded = (1..=3_600).contains(&collect.slow_store_seconds);
         violations.check(is_bounded, "collect.slow_store_seconds", "must be 1 to 3600");
         violations.check(collect.dead_letter_days <= 3_650, "collect.dead_letter_days", "must be at most 3650");
+
+        self.retention.validate("retention", violations);
 
         let bootstrap = &self.bootstrap;
         if bootstrap.write_key.expose().is_empty() {

@@ -8,7 +8,6 @@ use proto::event::v1::{Medium, Party};
 use store::{Db, Error};
 use subtle::ConstantTimeEq;
 
-use crate::domain::currency::Currency;
 use crate::domain::plan::Plan;
 use crate::domain::source::{Controls, SourceProfile};
 use crate::domain::write_key::{self, KeyHash};
@@ -16,6 +15,7 @@ use crate::plans::compile_stored;
 use crate::store::sources::{self, SourceRow};
 use crate::store::{controls, plans, write_keys};
 use crate::ttl_cache::TtlCache;
+use kit::Currency;
 
 /// A key that is unknown may be made known by another replica: that is looked at again soon.
 const UNKNOWN_TTL: Duration = Duration::from_millis(500);

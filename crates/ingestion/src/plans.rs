@@ -8,11 +8,12 @@ use proto::event::v1::Event;
 use proto::ingestion::v1::{DraftTrackingPlanResponse, TrackingPlan, TryTrackingPlanResponse, Violation};
 
 use crate::app::App;
-use crate::domain::instant::{from_timestamp, to_timestamp};
+use crate::domain::instant::from_timestamp;
 use crate::domain::plan::{Draft, Plan};
 use crate::history;
 use crate::store::plans::{self, PlanRow};
 use crate::store::violations;
+use kit::time::timestamp;
 
 /// Most things that a try tells apart.
 const MAX_TOLD: usize = 5_000;
@@ -41,7 +42,7 @@ impl App {
         }
         tx.commit().await?;
         self.directory.forget_controls(tenant, &plan.source_id);
-        Ok(TrackingPlan { version: version.unsigned_abs(), update_time: Some(to_timestamp(update_us)), ..plan })
+        Ok(TrackingPlan { version: version.unsigned_abs(), update_time: Some(timestamp(update_us)), ..plan })
     }
 
     /// Returns the plan of a source. `NOT_FOUND` when it has none.
@@ -124,8 +125,8 @@ fn shown(told: Told, source_id: &str) -> Vec<Violation> {
         rule: String::from(rule),
         library,
         count,
-        first_time: Some(to_timestamp(first_us)),
-        last_time: Some(to_timestamp(last_us)),
+        first_time: Some(timestamp(first_us)),
+        last_time: Some(timestamp(last_us)),
     };
     let mut violations: Vec<Violation> = told.into_iter().map(violation).collect();
     // The sort is stable: what is equally frequent stays in the order of its names.
@@ -148,7 +149,7 @@ fn compile(plan: &TrackingPlan) -> Result<Plan, Error> {
 pub(crate) fn stored(row: PlanRow) -> Result<TrackingPlan, store::Error> {
     let plan =
         TrackingPlan::decode(row.plan.as_slice()).map_err(|_| store::Error::Damaged("a tracking plan".into()))?;
-    Ok(TrackingPlan { version: row.version.unsigned_abs(), update_time: Some(to_timestamp(row.update_us)), ..plan })
+    Ok(TrackingPlan { version: row.version.unsigned_abs(), update_time: Some(timestamp(row.update_us)), ..plan })
 }
 
 /// Compiles a stored plan; `None` for one of a newer version of this service, whose keywords are not known here.

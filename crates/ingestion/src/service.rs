@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use eventlog::{EventLog, LogOptions};
+use eventlog::{EventLog, LogOptions, RetentionConfig};
 use kit::auth::Authority;
 use kit::binary::Process;
 use kit::metrics::Metrics;
@@ -56,6 +56,8 @@ pub struct Ingestion {
     app: Arc<App>,
     shutdown: Shutdown,
     dedupe_window_us: i64,
+    log: EventLog,
+    retention: RetentionConfig,
     /// Handed to the readiness task once.
     ready: Mutex<Option<ReadyHandle>>,
 }
@@ -63,9 +65,10 @@ pub struct Ingestion {
 impl Ingestion {
     /// Builds the service. The task that commits events starts at once, the rest with [`start`](Self::start).
     ///
-    /// Makes the source that `[bootstrap]` names. Must be called inside a Tokio runtime.
+    /// Refuses a database whose migrations are not applied. Makes the source that `[bootstrap]` names. Must be called inside a Tokio runtime.
     pub async fn build(config: &Config, deps: Deps) -> Result<Self, Error> {
         let Deps { db, clock, authority, metrics, shutdown, readiness, cache } = deps;
+        db.require_current(&[&MIGRATIONS, &eventlog::MIGRATIONS]).await?;
         let ready = readiness.register("ingestion");
         let counted = IntakeMetrics::new(&metrics);
         let options = LogOptions { partitions: config.collect.partitions, ..LogOptions::default() };
@@ -103,9 +106,10 @@ impl Ingestion {
             .add(DeadLetterServiceServer::new(rpc.clone()).max_decoding_message_size(largest))
             .add(ContextServiceServer::new(rpc.clone()).max_decoding_message_size(largest))
             .add(TrackingPlanServiceServer::new(rpc).max_decoding_message_size(largest))
-            .add(LogServiceServer::new(log.service()).max_decoding_message_size(largest))
+            .add(LogServiceServer::new(log.service(&shutdown)).max_decoding_message_size(largest))
             .build();
-        Ok(Self { routes, app, shutdown, dedupe_window_us, ready: Mutex::new(Some(ready)) })
+        let retention = config.retention.clone();
+        Ok(Self { routes, app, shutdown, dedupe_window_us, log, retention, ready: Mutex::new(Some(ready)) })
     }
 
     /// Returns what it serves.
@@ -118,6 +122,7 @@ impl Ingestion {
         let ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(ready) = ready {
             upkeep::start(&self.app, self.dedupe_window_us, ready, &self.shutdown);
+            self.log.keep_within(&self.retention, &self.shutdown);
         }
     }
 }
@@ -136,10 +141,6 @@ impl kit::binary::Service for Ingestion {
 
     async fn open(config: &Config, process: Process) -> Result<Self, Error> {
         let db = open(config).await?;
-        if !(db.is_current(&eventlog::MIGRATIONS).await? && db.is_current(&MIGRATIONS).await?) {
-            let message = "the database lacks migrations; run `migrate` first";
-            return Err(Error::failed_precondition("MIGRATIONS_PENDING", message));
-        }
         let Process { clock, authority, metrics, shutdown, readiness } = process;
         let cache = Cache::open(config.store.cache_url.expose()).await?;
         Self::build(config, Deps { db, clock, authority, metrics, shutdown, readiness, cache }).await

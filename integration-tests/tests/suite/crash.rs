@@ -60,7 +60,7 @@ async fn check_mails(subject: &impl Subject, api: &comptoir::api::Api) -> Result
 
     let mut by_id: BTreeMap<String, u32> = BTreeMap::new();
     for mail in subject.post().all() {
-        let links = comptoir::shop::links(&mail.raw).unwrap_or_default();
+        let links = comptoir::shop::links(&mail.bytes).unwrap_or_default();
         *by_id.entry(links.message_id).or_default() += 1;
     }
     let doubled: Vec<_> = by_id.iter().filter(|(_, count)| **count > 1).collect();

@@ -9,3 +9,4 @@ mod online_retail;
 mod separate_processes;
 mod tenants;
 mod trace;
+mod unmigrated;

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use ::store::{Db, Error, Tx, on, rows_per_statement, within};
+use ::store::{Db, Error, Tx, chunks, on, within};
 use kit::TenantId;
 use prost::Message as _;
 use proto::campaign::v1::Gate;
@@ -60,7 +60,7 @@ pub(crate) async fn save_decided(tx: &mut Tx, tenant: &TenantId, messages: &[&Me
 
 /// Writes rows, or changes those that are there as `conflict` says.
 async fn write(tx: &mut Tx, tenant: &TenantId, messages: &[&Message], conflict: &'static str) -> Result<(), Error> {
-    for chunk in messages.chunks(rows_per_statement(PARAMETERS)) {
+    for chunk in chunks(messages, PARAMETERS) {
         within!(tx, conn => {
             let mut insert = insert(tenant, chunk);
             insert.push(conflict);
@@ -80,7 +80,7 @@ pub(super) async fn change(
     due_by_us: Option<i64>,
 ) -> Result<HashSet<String>, Error> {
     let mut changed = HashSet::with_capacity(messages.len());
-    for chunk in messages.chunks(rows_per_statement(PARAMETERS)) {
+    for chunk in chunks(messages, PARAMETERS) {
         let ids: Vec<String> = within!(tx, conn => {
             let mut insert = insert(tenant, chunk);
             insert.push(conflict);
@@ -138,7 +138,7 @@ where
 
 /// Takes back messages that are still scheduled: what set them off was moved by something later.
 pub(crate) async fn cancel(tx: &mut Tx, tenant: &TenantId, message_ids: &[&str]) -> Result<(), Error> {
-    for chunk in message_ids.chunks(rows_per_statement(1)) {
+    for chunk in chunks(message_ids, 1) {
         within!(tx, conn => {
             let mut delete = QueryBuilder::new(CANCEL);
             delete.push_bind(tenant.as_str()).push(" AND message_id IN (");

@@ -68,7 +68,8 @@ impl Publisher {
     }
 
     pub(crate) fn channel(&self) -> Channel {
-        let server = LogServiceServer::new(self.log.service()).max_decoding_message_size(kit::MAX_MESSAGE_BYTES);
+        let server = LogServiceServer::new(self.log.service(&kit::shutdown::Shutdown::new()))
+            .max_decoding_message_size(kit::MAX_MESSAGE_BYTES);
         let routes = Services::new("log", authority(), Metrics::new(), Readiness::new()).add(server).build();
         local(routes)
     }

@@ -1,5 +1,5 @@
+pub(super) use kit::time::timestamp;
 use prost::Message;
-use prost_types::Timestamp;
 use proto::{
     event::v1::{Context, Event, Location, OrderActivity, Provenance, event::Body, order_activity::Action},
     google::r#type::Money,
@@ -118,10 +118,4 @@ fn item(order: &Order, line: &OrderLine, texts: &Texts, named: bool) -> LineItem
         quantity: line.quantity,
         ..LineItem::default()
     }
-}
-
-/// Returns an instant as it goes over the wire.
-pub(super) fn timestamp(micros: i64) -> Timestamp {
-    let nanos = i32::try_from(micros.rem_euclid(MICROS) * 1_000).expect("less than a second");
-    Timestamp { seconds: micros.div_euclid(MICROS), nanos }
 }

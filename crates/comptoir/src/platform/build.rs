@@ -54,6 +54,7 @@ impl Services {
         let ingestion = ingestion::Ingestion::build(
             &ingestion::Config {
                 collect: ingestion::CollectConfig { partitions: config.partitions, ..Default::default() },
+                retention: config.retention.events.clone(),
                 ..Default::default()
             },
             ingestion::Deps {
@@ -70,7 +71,11 @@ impl Services {
         let ingestion_routes = ingestion.routes();
 
         let identity = identity::Identity::build(
-            &identity::Config { log: identity::LogConfig { partitions: config.partitions }, ..Default::default() },
+            &identity::Config {
+                log: identity::LogConfig { partitions: config.partitions },
+                retention: config.retention.profiles.clone(),
+                ..Default::default()
+            },
             identity::Deps {
                 db: databases.identity.clone(),
                 clock: parts.clocks.intake.clone(),
@@ -88,6 +93,7 @@ impl Services {
         let scoring = scoring::Scoring::build(
             &scoring::Config {
                 scoring: scoring::ScoringConfig { partitions: config.partitions, ..Default::default() },
+                retention: config.retention.scores.clone(),
                 ..Default::default()
             },
             scoring::Deps {

@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 
+use eventlog::RetentionConfig;
 use kit::config::{ClockConfig, Secret, ServerConfig, TelemetryConfig};
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +26,8 @@ pub struct Config {
     pub cache_url: Secret,
     /// Who may call, and how much.
     pub access: gateway::AccessConfig,
+    /// How long the logs are kept.
+    pub retention: Retentions,
     /// Where mail goes.
     pub smtp: campaign::SmtpConfig,
     /// Address under which people reach the gateway, for the links in messages. Empty: the address it listens on.
@@ -42,6 +45,7 @@ impl Default for Config {
             partitions: 1,
             cache_url: "memory:".into(),
             access: gateway::AccessConfig::default(),
+            retention: Retentions::default(),
             smtp: campaign::SmtpConfig::default(),
             public_url: String::new(),
         }
@@ -73,6 +77,28 @@ impl Config {
             format!("sqlite:{}", self.data.join(format!("{service}.db")).display())
         } else {
             chosen.expose().clone()
+        }
+    }
+}
+
+/// Section `[retention]`: what is kept of each log.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Retentions {
+    /// Of ingestion's `events`.
+    pub events: RetentionConfig,
+    /// Of identity's `profiles`, which timelines and merges read from: for ever unless set.
+    pub profiles: RetentionConfig,
+    /// Of scoring's `scores`.
+    pub scores: RetentionConfig,
+}
+
+impl Default for Retentions {
+    fn default() -> Self {
+        Self {
+            events: ingestion::Config::default().retention,
+            profiles: identity::Config::default().retention,
+            scores: scoring::Config::default().retention,
         }
     }
 }

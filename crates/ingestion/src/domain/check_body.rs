@@ -11,10 +11,10 @@ use proto::google::r#type::Money;
 use proto::r#type::v1::LineItem;
 
 use super::check::check_identifier;
-use super::currency::Currency;
 use super::instant;
 use super::limits::{MAX_LISTED_PRODUCTS, MAX_PLACE_CHARS, MAX_SIGNAL_KIND_CHARS, fits};
 use super::problem::{Problem, Reason, field_invalid};
+use kit::Currency;
 
 /// Checks a body and completes it: amounts without a currency take the source's, pieces that nobody counted are one.
 pub(crate) fn check(body: &mut Body, default_currency: Option<Currency>) -> Result<(), Problem> {

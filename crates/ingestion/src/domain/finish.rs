@@ -108,11 +108,11 @@ fn complete_times(event: &mut Event, received_us: i64) -> Result<i64, Problem> {
     for consent in &mut event.consents {
         let decided_us = consent.decided_time.as_ref().map(instant::from_timestamp).transpose()?;
         let decided_us = decided_us.unwrap_or(event_time_us).min(received_us);
-        consent.decided_time = Some(instant::to_timestamp(decided_us));
+        consent.decided_time = Some(kit::time::timestamp(decided_us));
     }
     event.original_time = event.event_time;
-    event.event_time = Some(instant::to_timestamp(event_time_us));
-    event.received_time = Some(instant::to_timestamp(received_us));
+    event.event_time = Some(kit::time::timestamp(event_time_us));
+    event.received_time = Some(kit::time::timestamp(received_us));
     Ok(event_time_us)
 }
 

@@ -7,7 +7,6 @@
 pub(crate) mod bot;
 pub(crate) mod check;
 pub(crate) mod check_body;
-pub(crate) mod currency;
 pub(crate) mod decimal;
 pub(crate) mod event_json;
 pub(crate) mod finish;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use kit::TenantId;
 use proto::event::v1::{Medium, Party};
 
-use super::currency::Currency;
+use kit::Currency;
+
 use super::plan::Plan;
 use super::quota::Quota;
 

@@ -6,12 +6,12 @@ use std::time::Instant;
 use prost::Message;
 use proto::event::v1::{Event, Medium, Party};
 
-use super::currency::Currency;
 use super::finish::Arrival;
 use super::json_scan::mend_escapes;
 use super::segment::{HttpArrival, Route, read, split};
 use super::source::SourceProfile;
 use super::typed;
+use kit::Currency;
 
 const NOON_US: i64 = 1_748_779_200_000_000;
 const BATCH: usize = 100;

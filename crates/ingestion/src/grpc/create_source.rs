@@ -7,10 +7,10 @@ use uuid::Uuid;
 
 use super::render;
 use crate::app::App;
-use crate::domain::currency::Currency;
 use crate::domain::limits::fits;
 use crate::domain::write_key;
 use crate::registry::NewSource;
+use kit::Currency;
 
 /// Creates a source with its first write key.
 pub(super) async fn create_source(

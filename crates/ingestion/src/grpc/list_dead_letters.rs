@@ -7,9 +7,9 @@ use tonic::Request;
 
 use super::{letter_filter, paging};
 use crate::app::App;
-use crate::domain::instant::to_timestamp;
 use crate::store::dead_letters::{self, DeadLetterRow, Order};
 use crate::store::letter_care;
+use kit::time::timestamp;
 
 /// How long a list waits for the note that it was read.
 const NOTE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -61,7 +61,7 @@ async fn mark_read(app: &App, tenant: &TenantId, rows: &[DeadLetterRow]) {
 
 fn render(row: DeadLetterRow, life_us: Option<i64>) -> DeadLetter {
     DeadLetter {
-        expire_time: life_us.map(|life_us| to_timestamp(row.receive_us.saturating_add(life_us))),
+        expire_time: life_us.map(|life_us| timestamp(row.receive_us.saturating_add(life_us))),
         dead_letter_id: row.dead_letter_id,
         source_id: row.source_id,
         reason: row.reason,
@@ -69,7 +69,7 @@ fn render(row: DeadLetterRow, life_us: Option<i64>) -> DeadLetter {
         payload: row.payload.into(),
         encoding: i32::try_from(row.encoding).unwrap_or_default(),
         library: row.library,
-        receive_time: Some(to_timestamp(row.receive_us)),
+        receive_time: Some(timestamp(row.receive_us)),
         event_name: row.event_name,
     }
 }

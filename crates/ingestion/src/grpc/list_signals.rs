@@ -6,9 +6,10 @@ use tonic::Request;
 
 use super::paging;
 use crate::app::App;
-use crate::domain::instant::{from_timestamp, to_timestamp};
+use crate::domain::instant::from_timestamp;
 use crate::domain::signal::{Place, SignalRow};
 use crate::store::signals::{self, After, Wanted};
+use kit::time::timestamp;
 
 /// Properties of one page, unless a single signal has more: a page must fit into a message.
 const PAGE_BYTES: usize = 16 << 20;
@@ -78,9 +79,9 @@ fn place_of(token: &str) -> Result<After, Error> {
 }
 
 fn render(row: SignalRow) -> Signal {
-    let end_time = (row.end_us > row.start_us).then(|| to_timestamp(row.end_us));
+    let end_time = (row.end_us > row.start_us).then(|| timestamp(row.end_us));
     let place = (row.place != Place::default()).then(|| row.place.into());
-    let signal = ContextSignal { kind: row.kind, place, start_time: Some(to_timestamp(row.start_us)), end_time };
+    let signal = ContextSignal { kind: row.kind, place, start_time: Some(timestamp(row.start_us)), end_time };
     let number = |number: i64| i32::try_from(number).unwrap_or_default();
     let provenance = Provenance { party: number(row.party), medium: number(row.medium), ..Provenance::default() };
     Signal {
@@ -88,7 +89,7 @@ fn render(row: SignalRow) -> Signal {
         properties_json: row.properties_json.into(),
         source_id: row.source_id,
         event_id: row.event_id,
-        told_time: Some(to_timestamp(row.told_us)),
+        told_time: Some(timestamp(row.told_us)),
         provenance: Some(provenance),
     }
 }

@@ -1,9 +1,9 @@
-use kit::Error;
 use kit::auth::{caller, scope};
+use kit::{Error, Violations, paging};
 use proto::ingestion::v1::{ListSourcesRequest, ListSourcesResponse};
 use tonic::Request;
 
-use super::{paging, render};
+use super::render;
 use crate::app::App;
 use crate::store::sources::{self, SourceRow};
 use crate::store::{controls, write_keys};
@@ -15,17 +15,13 @@ pub(super) async fn list_sources(
 ) -> Result<ListSourcesResponse, Error> {
     let tenant = caller(&request, scope::SOURCES_WRITE)?.tenant;
     let request = request.into_inner();
-    let size = paging::page_size(request.page_size, 100, 1_000)?;
-    let after = paging::place(&request.page_token)?.unwrap_or_default();
+    let mut violations = Violations::new();
+    let size = paging::size(request.page_size, 100, 1_000, &mut violations);
+    let after = paging::after(&request.page_token, &mut violations);
+    violations.finish()?;
 
-    // One more than asked tells whether there is a next page.
     let mut rows = sources::list_after(&app.db, &tenant, &after, size as i64 + 1).await?;
-    let has_more = rows.len() > size;
-    rows.truncate(size);
-    let next_page_token = match rows.last() {
-        Some(last) if has_more => paging::token(&last.name),
-        _ => String::new(),
-    };
+    let next_page_token = paging::cut(&mut rows, size, |last| last.name.clone());
     let ids: Vec<&str> = rows.iter().map(|row| row.source_id.as_str()).collect();
     let keys = write_keys::list(&app.db, &tenant, &ids).await?;
     let quotas = controls::quotas(&app.db, &tenant, &ids).await?;

@@ -5,8 +5,8 @@ use proto::ingestion::v1::{SummarizeDeadLettersRequest, SummarizeDeadLettersResp
 use tonic::Request;
 
 use crate::app::App;
-use crate::domain::instant::to_timestamp;
 use crate::store::letter_care::{self, WaitingRow};
+use kit::time::timestamp;
 
 const MOST: i64 = 1_000;
 
@@ -26,6 +26,6 @@ fn render(row: WaitingRow) -> Waiting {
         reason: row.reason,
         count: row.letters.unsigned_abs(),
         unread: row.unread.unsigned_abs(),
-        oldest_time: Some(to_timestamp(row.oldest_us)),
+        oldest_time: Some(timestamp(row.oldest_us)),
     }
 }

@@ -11,9 +11,9 @@ use proto::ingestion::v1::{TailEventsRequest, TailEventsResponse};
 use tonic::{Request, Status};
 
 use crate::app::App;
-use crate::domain::instant::to_timestamp;
 use crate::domain::mask::mask;
 use crate::intake::{Tailed, Watch, What};
+use kit::time::timestamp;
 
 /// Shows what a source sends while it is being committed.
 pub(super) async fn tail_events(
@@ -84,7 +84,7 @@ fn render(tailed: &Tailed, shows_people: bool) -> TailEventsResponse {
         verdict: Some(tailed.verdict.clone()),
         event_name,
         library,
-        receive_time: Some(to_timestamp(tailed.received_us)),
+        receive_time: Some(timestamp(tailed.received_us)),
         event,
         skipped: 0,
     }

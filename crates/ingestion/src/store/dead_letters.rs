@@ -225,7 +225,7 @@ pub(crate) async fn find(db: &Db, tenant: &TenantId, ids: &[String]) -> Result<V
 /// Removes dead letters. Returns how many there were.
 pub(crate) async fn delete(tx: &mut Tx, tenant: &TenantId, ids: &[String]) -> Result<u64, Error> {
     let mut removed = 0;
-    for chunk in ids.chunks(store::rows_per_statement(1)) {
+    for chunk in store::chunks(ids, 1) {
         removed += store::within!(tx, conn => {
             let mut query = QueryBuilder::new(DELETE);
             query.push_bind(tenant.as_str()).push(" AND dead_letter_id IN (''");

@@ -5,9 +5,7 @@ use sqlx::{Executor, Row, SqlSafeStr};
 use store::Db;
 use store::testing::{TestDb, databases};
 
-use super::{
-    controls, counts, dead_letters, letter_care, plans, seen, signals, sources, violations, write_keys,
-};
+use super::{controls, counts, dead_letters, letter_care, plans, seen, signals, sources, violations, write_keys};
 use crate::domain::finish::MessageHash;
 
 const WINDOW_US: i64 = 1_000;

@@ -166,7 +166,8 @@ impl ::prost::Name for Rfm {
 /// Asks for the scores of one person.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetScoresRequest {
-    /// Whose.
+    /// Whose. The id of a profile that was merged into another stands for that
+    /// other.
     #[prost(string, tag = "1")]
     pub profile_id: ::prost::alloc::string::String,
 }
@@ -183,7 +184,7 @@ impl ::prost::Name for GetScoresRequest {
 /// The scores of one person.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GetScoresResponse {
-    /// Whose.
+    /// Whose; the survivor's when the profile asked for was merged.
     #[prost(string, tag = "1")]
     pub profile_id: ::prost::alloc::string::String,
     /// What the person did.

@@ -9,7 +9,7 @@ use proto::scoring::v1::{ScoreRecord, SegmentEntered, SegmentExited, score_recor
 
 use super::work::Told;
 use crate::domain::judge::Transition;
-use crate::wire::timestamp;
+use kit::time::timestamp;
 
 /// Appends entries and exits, in their order.
 pub(crate) async fn append(log: &EventLog, tx: &mut Tx, tenant: &TenantId, told: &[Told]) -> Result<(), Error> {

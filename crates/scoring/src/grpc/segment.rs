@@ -8,7 +8,7 @@ use crate::domain::rule::Rule;
 use crate::engine::MAX_SEGMENTS;
 use crate::store::segments::StoredSegment;
 use crate::store::{BEFORE_ALL, segments, shards};
-use crate::wire::timestamp;
+use kit::time::timestamp;
 
 /// Largest length of a segment's id, in characters.
 const MAX_SEGMENT_ID_CHARS: usize = 64;

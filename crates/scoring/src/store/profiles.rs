@@ -53,7 +53,7 @@ pub(crate) async fn find(db: &Db, tenant: &TenantId, profile_id: &str) -> Result
 /// Returns those of some people that are known.
 pub(crate) async fn find_all(db: &Db, tenant: &TenantId, profile_ids: &[&str]) -> Result<Vec<Found>, Error> {
     let mut found = Vec::with_capacity(profile_ids.len());
-    for chunk in profile_ids.chunks(store::rows_per_statement(1)) {
+    for chunk in store::chunks(profile_ids, 1) {
         let rows: Vec<(String, Vec<u8>)> = store::on!(db, pool => {
             let mut query = QueryBuilder::new("SELECT profile_id, state FROM profiles WHERE tenant_id = ");
             query.push_bind(tenant.to_string()).push(" AND profile_id IN (");
@@ -68,7 +68,7 @@ pub(crate) async fn find_all(db: &Db, tenant: &TenantId, profile_ids: &[&str]) -
 /// Loads those of some people that are known.
 pub(crate) async fn load(tx: &mut Tx, tenant: &TenantId, profile_ids: &[&str]) -> Result<Vec<Found>, Error> {
     let mut found = Vec::with_capacity(profile_ids.len());
-    for chunk in profile_ids.chunks(store::rows_per_statement(1)) {
+    for chunk in store::chunks(profile_ids, 1) {
         let rows: Vec<(String, Vec<u8>)> = store::within!(tx, conn => {
             let mut query = QueryBuilder::new("SELECT profile_id, state FROM profiles WHERE tenant_id = ");
             query.push_bind(tenant.to_string()).push(" AND profile_id IN (");
@@ -88,7 +88,7 @@ pub(crate) async fn in_partition(
     profile_ids: &[String],
 ) -> Result<Vec<String>, Error> {
     let mut found = Vec::new();
-    for chunk in profile_ids.chunks(store::rows_per_statement(1)) {
+    for chunk in store::chunks(profile_ids, 1) {
         let mut rows: Vec<String> = store::within!(tx, conn => {
             let mut query = QueryBuilder::new("SELECT profile_id FROM profiles WHERE tenant_id = ");
             query.push_bind(tenant.to_string()).push(" AND partition = ").push_bind(i64::from(partition));
@@ -168,7 +168,7 @@ pub(crate) async fn save(
     people: &[(&str, &State)],
 ) -> Result<(), Error> {
     const COLUMNS: usize = 6;
-    for chunk in people.chunks(store::rows_per_statement(COLUMNS)) {
+    for chunk in store::chunks(people, COLUMNS) {
         store::within!(tx, conn => {
             let mut query = QueryBuilder::new(
                 "INSERT INTO profiles (tenant_id, profile_id, partition, order_count, due_us, state) ",
@@ -195,7 +195,7 @@ pub(crate) async fn save(
 /// Removes people with their orders and values.
 pub(crate) async fn remove(tx: &mut Tx, tenant: &TenantId, profile_ids: &[&str]) -> Result<(), Error> {
     for table in ["profiles", "orders", "buyers"] {
-        for chunk in profile_ids.chunks(store::rows_per_statement(1)) {
+        for chunk in store::chunks(profile_ids, 1) {
             store::within!(tx, conn => {
                 let mut query = QueryBuilder::new("DELETE FROM ");
                 query.push(table).push(" WHERE tenant_id = ").push_bind(tenant.to_string());

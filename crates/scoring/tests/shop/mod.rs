@@ -81,7 +81,10 @@ impl Shop {
         let authority = Authority::new(b"a secret for tests only");
         let profiles = EventLog::new(db.clone(), "profiles", LogOptions::default(), clock.clone(), &metrics);
         let identity = Services::new("identity", authority.clone(), Metrics::new(), Readiness::new())
-            .add(LogServiceServer::new(profiles.service()).max_decoding_message_size(kit::MAX_MESSAGE_BYTES))
+            .add(
+                LogServiceServer::new(profiles.service(&Shutdown::new()))
+                    .max_decoding_message_size(kit::MAX_MESSAGE_BYTES),
+            )
             .build();
         let service = ChannelOptions::new(Credential::service(&authority, "scoring"));
         let deps = Deps {

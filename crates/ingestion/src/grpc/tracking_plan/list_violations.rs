@@ -4,9 +4,9 @@ use proto::ingestion::v1::{ListViolationsRequest, ListViolationsResponse, Violat
 use tonic::Request;
 
 use crate::app::App;
-use crate::domain::instant::to_timestamp;
 use crate::grpc::paging;
 use crate::store::violations::{self, Place, ViolationRow};
+use kit::time::timestamp;
 
 /// Lists what broke the plan of a source.
 pub(super) async fn list_violations(
@@ -51,7 +51,7 @@ fn render(row: ViolationRow, source_id: &str) -> Violation {
         rule: row.rule,
         library: row.library,
         count: row.violations.unsigned_abs(),
-        first_time: Some(to_timestamp(row.first_us)),
-        last_time: Some(to_timestamp(row.last_us)),
+        first_time: Some(timestamp(row.first_us)),
+        last_time: Some(timestamp(row.last_us)),
     }
 }
