@@ -27,6 +27,7 @@ mod store;
 mod ttl_cache;
 mod upkeep;
 
+pub use crate::store::seen::remember;
 pub use config::{BootstrapConfig, CollectConfig, Config};
 pub use service::{Deps, Ingestion, LOG};
 

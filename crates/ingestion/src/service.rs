@@ -10,6 +10,7 @@ use kit::metrics::Metrics;
 use kit::server::{Readiness, ReadyHandle, Services};
 use kit::shutdown::Shutdown;
 use kit::{Clock, Error};
+use proto::ingestion::v1::context_service_server::ContextServiceServer;
 use proto::ingestion::v1::dead_letter_service_server::DeadLetterServiceServer;
 use proto::ingestion::v1::ingestion_service_server::IngestionServiceServer;
 use proto::ingestion::v1::source_service_server::SourceServiceServer;
@@ -100,6 +101,7 @@ impl Ingestion {
             .add(IngestionServiceServer::new(rpc.clone()).max_decoding_message_size(largest))
             .add(SourceServiceServer::new(rpc.clone()).max_decoding_message_size(largest))
             .add(DeadLetterServiceServer::new(rpc.clone()).max_decoding_message_size(largest))
+            .add(ContextServiceServer::new(rpc.clone()).max_decoding_message_size(largest))
             .add(TrackingPlanServiceServer::new(rpc).max_decoding_message_size(largest))
             .add(LogServiceServer::new(log.service()).max_decoding_message_size(largest))
             .build();

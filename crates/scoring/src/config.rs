@@ -47,11 +47,14 @@ pub struct ScoringConfig {
     pub people_in_memory: usize,
     /// Records after which a batch of the profile log is full. Default 2,000.
     pub batch_records: usize,
+    /// Partitions of the score log for each tenant, best as many as the profile log has. Never change it for a log that holds
+    /// records. 1 to 1024, default 8.
+    pub partitions: u32,
 }
 
 impl Default for ScoringConfig {
     fn default() -> Self {
-        Self { people_in_memory: 20_000, batch_records: 2_000 }
+        Self { people_in_memory: 20_000, batch_records: 2_000, partitions: 8 }
     }
 }
 
@@ -80,5 +83,6 @@ impl ServiceConfig for Config {
         violations.check(self.scoring.people_in_memory >= 100, "scoring.people_in_memory", "must be 100 or more");
         let batch = 1..=20_000;
         violations.check(batch.contains(&self.scoring.batch_records), "scoring.batch_records", "must be 1 to 20000");
+        violations.check((1..=1_024).contains(&self.scoring.partitions), "scoring.partitions", "must be 1 to 1024");
     }
 }

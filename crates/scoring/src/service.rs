@@ -58,8 +58,8 @@ impl Scoring {
                 return Err(Error::failed_precondition("MIGRATIONS_PENDING", message));
             }
         }
-        let scores =
-            EventLog::new(deps.db.clone(), Self::LOG, LogOptions::default(), deps.clock.clone(), &deps.metrics);
+        let log_options = LogOptions { partitions: config.scoring.partitions, ..LogOptions::default() };
+        let scores = EventLog::new(deps.db.clone(), Self::LOG, log_options, deps.clock.clone(), &deps.metrics);
         let engine = Engine::new(deps.db.clone(), deps.clock.clone(), scores, config.scoring.people_in_memory);
         Ok(Self { engine, deps, batch_records: config.scoring.batch_records })
     }

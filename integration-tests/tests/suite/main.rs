@@ -3,6 +3,7 @@
 mod api;
 mod bad_input;
 mod crash;
+mod crash_audit;
 mod one_process;
 mod online_retail;
 mod separate_processes;

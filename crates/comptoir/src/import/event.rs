@@ -97,7 +97,7 @@ fn assemble(
         message_id: message_id(order_id),
         event_time: Some(timestamp(order.time_us)),
         identifiers,
-        // Party and medium are the source's.
+        // Party and medium are the mapping's, or the source's.
         provenance: Some(Provenance {
             library: concat!("comptoir-import/", env!("CARGO_PKG_VERSION")).to_owned(),
             ..Provenance::default()
@@ -120,7 +120,8 @@ fn item(order: &Order, line: &OrderLine, texts: &Texts, named: bool) -> LineItem
     }
 }
 
-fn timestamp(micros: i64) -> Timestamp {
+/// Returns an instant as it goes over the wire.
+pub(super) fn timestamp(micros: i64) -> Timestamp {
     let nanos = i32::try_from(micros.rem_euclid(MICROS) * 1_000).expect("less than a second");
     Timestamp { seconds: micros.div_euclid(MICROS), nanos }
 }

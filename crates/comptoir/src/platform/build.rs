@@ -52,7 +52,10 @@ impl Services {
         parts: &Parts,
     ) -> Result<Self, Error> {
         let ingestion = ingestion::Ingestion::build(
-            &ingestion::Config::default(),
+            &ingestion::Config {
+                collect: ingestion::CollectConfig { partitions: config.partitions, ..Default::default() },
+                ..Default::default()
+            },
             ingestion::Deps {
                 db: databases.ingestion.clone(),
                 clock: parts.clocks.intake.clone(),
@@ -67,7 +70,7 @@ impl Services {
         let ingestion_routes = ingestion.routes();
 
         let identity = identity::Identity::build(
-            &identity::Config::default(),
+            &identity::Config { log: identity::LogConfig { partitions: config.partitions }, ..Default::default() },
             identity::Deps {
                 db: databases.identity.clone(),
                 clock: parts.clocks.intake.clone(),
@@ -83,7 +86,10 @@ impl Services {
         let identity_routes = identity.routes();
 
         let scoring = scoring::Scoring::build(
-            &scoring::Config::default(),
+            &scoring::Config {
+                scoring: scoring::ScoringConfig { partitions: config.partitions, ..Default::default() },
+                ..Default::default()
+            },
             scoring::Deps {
                 db: databases.scoring.clone(),
                 clock: parts.clocks.timers.clone(),

@@ -18,6 +18,9 @@ pub struct Config {
     pub clock: ClockConfig,
     /// Where each service keeps what it knows.
     pub stores: Stores,
+    /// Partitions of each log, for each tenant. One process on one writer gains nothing by more than one, and every partition
+    /// costs statements; with PostgreSQL and many cores there may be more. Never change it once there are events.
+    pub partitions: u32,
     /// What may be lost: `memory:` or `redis://host:port`.
     pub cache_url: Secret,
     /// Who may call, and how much.
@@ -36,6 +39,7 @@ impl Default for Config {
             telemetry: TelemetryConfig::default(),
             clock: ClockConfig::default(),
             stores: Stores::default(),
+            partitions: 1,
             cache_url: "memory:".into(),
             access: gateway::AccessConfig::default(),
             smtp: campaign::SmtpConfig::default(),

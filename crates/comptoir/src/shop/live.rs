@@ -9,7 +9,7 @@ use super::{Shop, links};
 use crate::{mailbox::Mailbox, web::Web};
 
 /// Bodies posted at the same time.
-const CONCURRENCY: usize = 8;
+const CONCURRENCY: usize = 32;
 
 /// User agent of the simulated people's mail programs.
 const USER_AGENT: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Thunderbird/140.0";

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::plan::Findings;
 use super::problem::{Problem, Reason};
+use super::signal::SignalRow;
 use super::source::SourceProfile;
 use super::vocabulary::name_of;
 use super::{bot, check, check_body, instant, texts};
@@ -36,6 +37,8 @@ pub(crate) struct Ready {
     pub(crate) payload: Bytes,
     pub(crate) event_time_us: i64,
     pub(crate) bot: bool,
+    /// What it says about a place and time, when that is what it is.
+    pub(crate) signal: Option<Box<SignalRow>>,
     /// Whether it happened long before it was received.
     pub(crate) late: bool,
     /// What breaks the source's tracking plan, all the same.
@@ -87,6 +90,10 @@ pub(crate) fn finish(
         payload: event.encode_to_vec().into(),
         event_time_us,
         bot,
+        signal: match &event.body {
+            Some(Body::ContextSignal(signal)) => Some(Box::new(SignalRow::of(event, signal, event_time_us))),
+            _ => None,
+        },
         late: arrival.received_us.saturating_sub(event_time_us) > LATE_US,
         findings,
     })

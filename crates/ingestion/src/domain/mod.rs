@@ -23,6 +23,7 @@ pub(crate) mod plan;
 pub(crate) mod problem;
 pub(crate) mod quota;
 pub(crate) mod segment;
+pub(crate) mod signal;
 pub(crate) mod source;
 #[cfg(test)]
 mod speed;

@@ -9,6 +9,7 @@ mod discard_dead_letters;
 mod get_source;
 mod letter_filter;
 mod list_dead_letters;
+mod list_signals;
 mod list_sources;
 mod mend_dead_letters;
 mod paging;
@@ -25,6 +26,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use futures::Stream;
+use proto::ingestion::v1::context_service_server::ContextService;
 use proto::ingestion::v1::dead_letter_service_server::DeadLetterService;
 use proto::ingestion::v1::ingestion_service_server::IngestionService;
 use proto::ingestion::v1::source_service_server::SourceService;
@@ -32,10 +34,11 @@ use proto::ingestion::v1::{
     CollectHttpRequest, CollectHttpResponse, CollectRequest, CollectResponse, CollectStreamRequest,
     CollectStreamResponse, CreateSourceRequest, CreateSourceResponse, CreateWriteKeyRequest, CreateWriteKeyResponse,
     DiscardDeadLettersRequest, DiscardDeadLettersResponse, GetSourceRequest, GetSourceResponse, ListDeadLettersRequest,
-    ListDeadLettersResponse, ListSourcesRequest, ListSourcesResponse, MendDeadLettersRequest, MendDeadLettersResponse,
-    ReplayDeadLettersRequest, ReplayDeadLettersResponse, RevokeWriteKeyRequest, RevokeWriteKeyResponse,
-    SetSourceQuotaRequest, SetSourceQuotaResponse, SummarizeDeadLettersRequest, SummarizeDeadLettersResponse,
-    SummarizeEventsRequest, SummarizeEventsResponse, TailEventsRequest, TailEventsResponse,
+    ListDeadLettersResponse, ListSignalsRequest, ListSignalsResponse, ListSourcesRequest, ListSourcesResponse,
+    MendDeadLettersRequest, MendDeadLettersResponse, ReplayDeadLettersRequest, ReplayDeadLettersResponse,
+    RevokeWriteKeyRequest, RevokeWriteKeyResponse, SetSourceQuotaRequest, SetSourceQuotaResponse,
+    SummarizeDeadLettersRequest, SummarizeDeadLettersResponse, SummarizeEventsRequest, SummarizeEventsResponse,
+    TailEventsRequest, TailEventsResponse,
 };
 use tonic::{Request, Response, Status, Streaming};
 
@@ -169,5 +172,15 @@ impl DeadLetterService for Rpc {
         request: Request<SummarizeDeadLettersRequest>,
     ) -> Result<Response<SummarizeDeadLettersResponse>, Status> {
         Ok(Response::new(summarize_dead_letters::summarize_dead_letters(&self.app, request).await?))
+    }
+}
+
+#[tonic::async_trait]
+impl ContextService for Rpc {
+    async fn list_signals(
+        &self,
+        request: Request<ListSignalsRequest>,
+    ) -> Result<Response<ListSignalsResponse>, Status> {
+        Ok(Response::new(list_signals::list_signals(&self.app, request).await?))
     }
 }

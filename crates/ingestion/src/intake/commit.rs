@@ -14,10 +14,11 @@ use super::tally::Tally;
 use crate::domain::finish::{MessageHash, Ready};
 use crate::domain::plan::Findings;
 use crate::domain::problem::Problem;
+use crate::domain::signal::SignalRow;
 use crate::metrics::IntakeMetrics;
 use crate::store::counts::{self, CountsBySource};
 use crate::store::dead_letters::{self, DeadLetterRow};
-use crate::store::seen;
+use crate::store::{seen, signals};
 
 /// Decides and writes; told to [`eventlog::GroupCommit`].
 pub(super) struct CommitHandler {
@@ -41,6 +42,7 @@ struct Writes {
     /// The source of each letter, to count those that are new.
     replayed: Vec<String>,
     still_refused: Vec<(String, Problem)>,
+    signals: Vec<SignalRow>,
     /// What breaks tracking plans, each with its source; of letters only once it is known that they are new.
     found: Vec<(String, Box<Findings>)>,
     found_in_letters: HashMap<String, Box<Findings>>,
@@ -81,6 +83,7 @@ impl Handler<Submission, Vec<Verdict>> for CommitHandler {
         let mut records = Vec::new();
         for (tenant, mut writes) in writes {
             write_letters(tx, &tenant, &mut writes, &mut counts).await?;
+            signals::put(tx, &tenant, &writes.signals).await?;
             if !writes.found.is_empty() {
                 self.tally.add(tx, &tenant, &writes.found, now_us).await?;
             }
@@ -163,6 +166,7 @@ impl Sorting<'_> {
                 (Arrived::Ready(mut ready), replays) => {
                     writes.replayed.extend(replays);
                     if fresh.remove(&ready.message_hash) {
+                        writes.signals.extend(ready.signal.take().map(|signal| *signal));
                         counts.accepted += 1;
                         counts.bot += i64::from(ready.bot);
                         counts.late += i64::from(ready.late);

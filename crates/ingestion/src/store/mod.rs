@@ -6,6 +6,7 @@ pub(crate) mod dead_letters;
 pub(crate) mod letter_care;
 pub(crate) mod plans;
 pub(crate) mod seen;
+pub(crate) mod signals;
 pub(crate) mod sources;
 #[cfg(test)]
 mod tests;

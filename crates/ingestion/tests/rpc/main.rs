@@ -7,6 +7,7 @@ mod http;
 mod load;
 mod mend;
 mod plans;
+mod signals;
 mod sources;
 mod speed;
 mod stream;

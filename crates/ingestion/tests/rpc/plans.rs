@@ -144,7 +144,8 @@ async fn a_plan_is_tried_and_drafted_from_what_was_sent() {
         let source_id = setup.source().await;
         let events = (0..300).map(|number| spun(&format!("m-{number}"), &format!(r#"{{"prize":{}}}"#, number % 4)));
         setup.collect(&source_id, events.collect()).await;
-        let other = setup.sources("shop").create_source(proto::ingestion::v1::CreateSourceRequest {
+        let mut sources = setup.sources("shop");
+        let other = sources.create_source(proto::ingestion::v1::CreateSourceRequest {
             source: Some(proto::ingestion::v1::Source { name: "till".into(), ..Default::default() }),
             ..Default::default()
         });

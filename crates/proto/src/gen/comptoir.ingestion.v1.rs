@@ -937,6 +937,95 @@ impl ::prost::Name for DiscardDeadLettersResponse {
         "/comptoir.ingestion.v1.DiscardDeadLettersResponse".into()
     }
 }
+/// A context signal as it was told last.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Signal {
+    /// Kind, place and time.
+    #[prost(message, optional, tag = "1")]
+    pub signal: ::core::option::Option<super::super::event::v1::ContextSignal>,
+    /// What it says, as a JSON object in UTF-8, for example
+    /// {"temperature_max":31.5}; empty when there is nothing to say.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub properties_json: ::prost::bytes::Bytes,
+    /// Source it came through.
+    #[prost(string, tag = "3")]
+    pub source_id: ::prost::alloc::string::String,
+    /// The event that told it.
+    #[prost(string, tag = "4")]
+    pub event_id: ::prost::alloc::string::String,
+    /// When it was told: that event's time.
+    #[prost(message, optional, tag = "5")]
+    pub told_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Whose knowledge it is. Party and medium only.
+    #[prost(message, optional, tag = "6")]
+    pub provenance: ::core::option::Option<super::super::event::v1::Provenance>,
+}
+impl ::prost::Name for Signal {
+    const NAME: &'static str = "Signal";
+    const PACKAGE: &'static str = "comptoir.ingestion.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "comptoir.ingestion.v1.Signal".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/comptoir.ingestion.v1.Signal".into()
+    }
+}
+/// Asks for signals.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListSignalsRequest {
+    /// Only of this kind; every kind when empty.
+    #[prost(string, tag = "1")]
+    pub kind: ::prost::alloc::string::String,
+    /// Where. A part that is left out lets everything pass; one that is given
+    /// lets pass what names the same, and what names nothing and so holds
+    /// everywhere within the rest. {country: "FR", city: "Lyon"}: what holds in
+    /// Lyon and in all of France. {country: "FR"}: all of that, and every other
+    /// place in France.
+    #[prost(message, optional, tag = "2")]
+    pub place: ::core::option::Option<super::super::event::v1::Location>,
+    /// Only what holds at this time or later.
+    #[prost(message, optional, tag = "3")]
+    pub start_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Only what begins before this time. Not before start_time.
+    #[prost(message, optional, tag = "4")]
+    pub end_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// At most this many; 0 means 100, more than 1,000 means 1,000.
+    #[prost(int32, tag = "5")]
+    pub page_size: i32,
+    /// Where to go on. The other fields must be the same as before.
+    #[prost(string, tag = "6")]
+    pub page_token: ::prost::alloc::string::String,
+}
+impl ::prost::Name for ListSignalsRequest {
+    const NAME: &'static str = "ListSignalsRequest";
+    const PACKAGE: &'static str = "comptoir.ingestion.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "comptoir.ingestion.v1.ListSignalsRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/comptoir.ingestion.v1.ListSignalsRequest".into()
+    }
+}
+/// Signals.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListSignalsResponse {
+    /// One page, by start, kind and place.
+    #[prost(message, repeated, tag = "1")]
+    pub signals: ::prost::alloc::vec::Vec<Signal>,
+    /// Where to go on; empty at the end.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+impl ::prost::Name for ListSignalsResponse {
+    const NAME: &'static str = "ListSignalsResponse";
+    const PACKAGE: &'static str = "comptoir.ingestion.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "comptoir.ingestion.v1.ListSignalsResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/comptoir.ingestion.v1.ListSignalsResponse".into()
+    }
+}
 /// Asks to mend and replay.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct MendDeadLettersRequest {
@@ -3295,6 +3384,322 @@ pub mod dead_letter_service_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "comptoir.ingestion.v1.DeadLetterService";
     impl<T> tonic::server::NamedService for DeadLetterServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+/// Generated client implementations.
+pub mod context_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// ContextService serves context signals: weather, TV spots, trends, holidays,
+    /// stock, keyed by place and time. They come in as events (ContextSignal)
+    /// through any door; of several words about the same kind, place and start the
+    /// newest is served, and the event log keeps them all.
+    #[derive(Debug, Clone)]
+    pub struct ContextServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl ContextServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> ContextServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> ContextServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            ContextServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Lists the signals of a place and a span of time, by start. Scope
+        /// `scores:read`.
+        pub async fn list_signals(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListSignalsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListSignalsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/comptoir.ingestion.v1.ContextService/ListSignals",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "comptoir.ingestion.v1.ContextService",
+                        "ListSignals",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod context_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with ContextServiceServer.
+    #[async_trait]
+    pub trait ContextService: std::marker::Send + std::marker::Sync + 'static {
+        /// Lists the signals of a place and a span of time, by start. Scope
+        /// `scores:read`.
+        async fn list_signals(
+            &self,
+            request: tonic::Request<super::ListSignalsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListSignalsResponse>,
+            tonic::Status,
+        >;
+    }
+    /// ContextService serves context signals: weather, TV spots, trends, holidays,
+    /// stock, keyed by place and time. They come in as events (ContextSignal)
+    /// through any door; of several words about the same kind, place and start the
+    /// newest is served, and the event log keeps them all.
+    #[derive(Debug)]
+    pub struct ContextServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> ContextServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for ContextServiceServer<T>
+    where
+        T: ContextService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/comptoir.ingestion.v1.ContextService/ListSignals" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListSignalsSvc<T: ContextService>(pub Arc<T>);
+                    impl<
+                        T: ContextService,
+                    > tonic::server::UnaryService<super::ListSignalsRequest>
+                    for ListSignalsSvc<T> {
+                        type Response = super::ListSignalsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListSignalsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ContextService>::list_signals(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListSignalsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for ContextServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "comptoir.ingestion.v1.ContextService";
+    impl<T> tonic::server::NamedService for ContextServiceServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }

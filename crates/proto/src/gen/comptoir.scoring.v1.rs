@@ -46,6 +46,12 @@ pub struct SegmentEntered {
     /// something the person did or let pass: nothing is triggered by it.
     #[prost(bool, tag = "3")]
     pub backfilled: bool,
+    /// Set when this stay was told before, as beginning at this later time, and
+    /// what began it turned out to have happened earlier (an order is told by the
+    /// browser, then by the shop's server). It is the same stay: nothing is
+    /// triggered a second time.
+    #[prost(message, optional, tag = "4")]
+    pub former_enter_time: ::core::option::Option<::prost_types::Timestamp>,
 }
 impl ::prost::Name for SegmentEntered {
     const NAME: &'static str = "SegmentEntered";

@@ -24,8 +24,16 @@ const DUE: &str = "
      WHERE due_us <= $1 AND tenant_id = $2 AND partition = $3
      ORDER BY due_us, tenant_id, partition
      LIMIT $4";
+const DUE_PARTITIONS: &str = "
+    SELECT DISTINCT partition
+      FROM (SELECT partition
+              FROM profiles
+             WHERE due_us <= $1 AND tenant_id = $2
+             ORDER BY due_us
+             LIMIT $3) AS due
+     ORDER BY partition";
 const FIRST_DUE: &str = "
-    SELECT tenant_id, partition, due_us
+    SELECT tenant_id, due_us
       FROM profiles
      WHERE due_us IS NOT NULL
      ORDER BY due_us
@@ -135,9 +143,21 @@ pub(crate) async fn due(
     unpack_all(rows)
 }
 
-/// Returns the shard where somebody is due first, and when.
-pub(crate) async fn first_due(db: &Db) -> Result<Option<(String, i64, i64)>, Error> {
+/// Returns the tenant of the person who is due first, and when.
+pub(crate) async fn first_due(db: &Db) -> Result<Option<(String, i64)>, Error> {
     Ok(store::on!(db, pool => sqlx::query_as(FIRST_DUE).fetch_optional(pool).await)?)
+}
+
+/// Returns the partitions of the first `limit` people of a tenant who are due.
+pub(crate) async fn due_partitions(db: &Db, tenant: &TenantId, now_us: i64, limit: u32) -> Result<Vec<i64>, Error> {
+    Ok(store::on!(db, pool => {
+        sqlx::query_scalar(DUE_PARTITIONS)
+            .bind(now_us)
+            .bind(tenant.as_str())
+            .bind(i64::from(limit))
+            .fetch_all(pool)
+            .await
+    })?)
 }
 
 /// Writes people, without their orders.
@@ -194,4 +214,4 @@ fn unpack_all(rows: Vec<(String, Vec<u8>)>) -> Result<Vec<Found>, Error> {
 
 /// Every statement that stands as a constant, to be prepared by a test on both engines.
 #[cfg(test)]
-pub(crate) const STATEMENTS: [&str; 4] = [FIND, AFTER, DUE, FIRST_DUE];
+pub(crate) const STATEMENTS: [&str; 5] = [FIND, AFTER, DUE, DUE_PARTITIONS, FIRST_DUE];

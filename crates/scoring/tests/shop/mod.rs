@@ -252,7 +252,9 @@ impl Shop {
             let text = match score.body.unwrap() {
                 score_record::Body::SegmentEntered(entered) => {
                     let how = if entered.backfilled { " backfilled" } else { "" };
-                    format!("{} +{} {}{how}", score.profile_id, entered.segment_id, time(&entered.enter_time))
+                    let former = entered.former_enter_time;
+                    let former = former.map(|_| format!(" not {}", time(&former))).unwrap_or_default();
+                    format!("{} +{} {}{how}{former}", score.profile_id, entered.segment_id, time(&entered.enter_time))
                 }
                 score_record::Body::SegmentExited(exited) => {
                     format!("{} -{} {}", score.profile_id, exited.segment_id, time(&exited.exit_time))

@@ -114,6 +114,7 @@ fn ingestion(calls: &mut Vec<Call>, alpha: &Neighbour) {
                 json!({"sourceId": source}),
                 NONE_OR_NOTHING,
             ),
+            ("comptoir.ingestion.v1.ContextService/ListSignals", Read, json!({}), OWN),
             ("comptoir.ingestion.v1.SourceService/GetSource", Read, json!({"sourceId": source}), NONE),
             ("comptoir.ingestion.v1.SourceService/ListSources", Read, json!({}), OWN),
             (
