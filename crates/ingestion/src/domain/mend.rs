@@ -186,7 +186,7 @@ mod tests {
             let mended = edits.apply(text);
 
             // Objects on the way are written anew: their members keep their text, not the blanks between.
-            let expected = expected.map(|(from, into)| text.replacen("\"a\" :", "\"a\":", 1).replacen(from, into, 1));
+            let expected = expected.map(|(from, into)| text.replacen("\"a\" : ", "\"a\":", 1).replacen(from, into, 1));
             assert_eq!(mended, expected);
         }
     }
