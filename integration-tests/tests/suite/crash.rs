@@ -100,7 +100,9 @@ async fn killed_one_after_the_other(engine: Engine) -> anyhow::Result<()> {
     assert_eq!(killed, SERVICES, "each is killed once, during load");
     assert!(fed.repeats > 0, "no request met a dead service: the kills came at a quiet time");
     assert_eq!(fed.acknowledged, undisturbed.acknowledged);
-    if std::env::var_os("ALL").is_some() { expected.assert_same(&found, "all"); }
+    if std::env::var_os("ALL").is_some() {
+        expected.assert_same(&found, "all");
+    }
     expected.without(&MAIL).assert_same(&found.without(&MAIL), "an undisturbed run and one with crashes differ");
     Ok(())
 }

@@ -154,7 +154,11 @@ impl RecommendationService for Neighbours {
             }),
             ..Item::default()
         };
-        Ok(Response::new(RecommendResponse { items: (0..limit).map(item).collect(), rule_effects: Vec::new() }))
+        Ok(Response::new(RecommendResponse {
+            items: (0..limit).map(item).collect(),
+            rule_effects: Vec::new(),
+            not_personal_reason: String::new(),
+        }))
     }
 }
 

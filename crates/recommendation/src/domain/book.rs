@@ -96,7 +96,7 @@ impl ItemBook {
 
     fn rank(&self, as_of: i32) -> Vec<Ranked> {
         let mut ranked: Vec<Ranked> = (0..self.items.len() as u32)
-            .map(|number| Ranked { number, popularity: self.popularity(number, as_of) })
+            .map(|number| Ranked { number, popularity: super::rounded(self.popularity(number, as_of)) })
             .filter(|ranked| ranked.popularity > 0.0)
             .collect();
         let best_first = |left: &Ranked, right: &Ranked| {

@@ -27,3 +27,9 @@ pub(crate) fn day_of(time_us: i64) -> i32 {
     let day = time_us.div_euclid(DAY_US);
     day.clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32
 }
+
+/// Returns a score to nine decimals: sums of the same parts taken in another order differ in their last bits, and that must not
+/// decide which product comes first.
+pub(crate) fn rounded(score: f64) -> f64 {
+    (score * 1e9).round() / 1e9
+}

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{STRATEGIES, Scores, Strategy};
-use crate::domain::catalogue::Product;
+use crate::domain::{catalogue::Product, rounded};
 
 /// How much each strategy counts, by its number: what is at hand first, then the person, then the crowd.
 const WEIGHTS: Scores = [1.0, 0.6, 0.8, 0.3];
@@ -53,7 +53,7 @@ pub(super) fn rank(candidates: &mut [Blended]) {
                 candidate.strategy = strategy;
             }
         }
-        candidate.score = if total_weight > 0.0 { sum / total_weight } else { 0.0 };
+        candidate.score = if total_weight > 0.0 { rounded(sum / total_weight) } else { 0.0 };
     }
     candidates.sort_unstable_by(|left, right| {
         right.score.total_cmp(&left.score).then_with(|| left.product.product_id.cmp(&right.product.product_id))

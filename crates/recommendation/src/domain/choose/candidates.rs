@@ -94,7 +94,7 @@ impl Pool {
             .within(category)
             .filter_map(|product| {
                 let number = book.number_of(&product.product_id)?;
-                Some((book.popularity(number, self.as_of), product, number))
+                Some((crate::domain::rounded(book.popularity(number, self.as_of)), product, number))
             })
             .filter(|&(popularity, ..)| popularity > 0.0)
             .collect();

@@ -143,7 +143,7 @@ fn fill(
         if is_known || !seen.insert(&product.product_id) || !rules.allow(&product.product_id, Some(product)) {
             continue;
         }
-        found.push((number.map_or(0.0, |number| book.popularity(number, as_of)), product));
+        found.push((number.map_or(0.0, |number| super::rounded(book.popularity(number, as_of))), product));
         if nothing_popular_left && found.len() == missing {
             break;
         }
