@@ -1,11 +1,14 @@
 //! What every RPC of this service works with.
 
+use std::sync::Arc;
+
 use kit::{Clock, TenantId};
 use store::Db;
 
 use crate::directory::Directory;
-use crate::intake::{Intake, Source};
+use crate::intake::{Intake, LaneKeeper, Source};
 use crate::metrics::IntakeMetrics;
+use crate::seal::Sealer;
 
 /// The parts that the RPCs share.
 pub(crate) struct App {
@@ -14,6 +17,8 @@ pub(crate) struct App {
     pub(crate) directory: Directory,
     pub(crate) intake: Intake,
     pub(crate) metrics: IntakeMetrics,
+    pub(crate) sealer: Arc<Sealer>,
+    pub(crate) lane_keeper: LaneKeeper,
 }
 
 impl App {

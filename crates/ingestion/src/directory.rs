@@ -4,13 +4,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kit::TenantId;
+use prost::Message;
 use proto::event::v1::{Medium, Party};
+use proto::ingestion::v1::ConsentPolicy;
 use store::{Db, Error};
 use subtle::ConstantTimeEq;
 
+use crate::domain::consent::Policy;
 use crate::domain::currency::Currency;
-use crate::domain::source::SourceProfile;
+use crate::domain::edge::Enricher;
+use crate::domain::instant::to_timestamp;
+use crate::domain::source::{Edge, SourceProfile};
 use crate::domain::write_key::{self, KeyHash};
+use crate::store::consent_policies::{self, PolicyRow};
 use crate::store::sources::{self, SourceRow};
 use crate::store::write_keys;
 use crate::ttl_cache::TtlCache;
@@ -22,13 +28,14 @@ const UNKNOWN_TTL: Duration = Duration::from_millis(500);
 pub(crate) struct Directory {
     db: Db,
     ttl: Duration,
+    enricher: Arc<Enricher>,
     by_key: TtlCache<KeyHash, Option<Arc<SourceProfile>>>,
     by_id: TtlCache<(TenantId, String), Arc<SourceProfile>>,
 }
 
 impl Directory {
-    pub(crate) fn new(db: Db, ttl: Duration) -> Self {
-        Self { db, ttl, by_key: TtlCache::new(), by_id: TtlCache::new() }
+    pub(crate) fn new(db: Db, ttl: Duration, enricher: Arc<Enricher>) -> Self {
+        Self { db, ttl, enricher, by_key: TtlCache::new(), by_id: TtlCache::new() }
     }
 
     /// Returns the source that a write key opens.
@@ -46,7 +53,7 @@ impl Directory {
             return Ok(None);
         }
         let tenant = TenantId::try_from(opened.tenant_id).map_err(|_| Error::Damaged("a tenant id".into()))?;
-        let profile = Arc::new(profile(tenant, opened.source));
+        let profile = Arc::new(self.profile(tenant, opened.source).await?);
         self.by_key.insert(hash, Some(Arc::clone(&profile)), self.ttl);
         Ok(Some(profile))
     }
@@ -58,7 +65,7 @@ impl Directory {
             return Ok(Some(known));
         }
         let Some(row) = sources::find(&self.db, tenant, source_id).await? else { return Ok(None) };
-        let profile = Arc::new(profile(tenant.clone(), row));
+        let profile = Arc::new(self.profile(tenant.clone(), row).await?);
         self.by_id.insert(key, Arc::clone(&profile), self.ttl);
         Ok(Some(profile))
     }
@@ -67,16 +74,40 @@ impl Directory {
     pub(crate) fn forget_key(&self, hash: &KeyHash) {
         self.by_key.remove(hash);
     }
+
+    /// Forgets all sources: a policy was changed just now.
+    pub(crate) fn forget_all(&self) {
+        self.by_key.clear();
+        self.by_id.clear();
+    }
+
+    async fn profile(&self, tenant: TenantId, row: SourceRow) -> Result<SourceProfile, Error> {
+        let policy = consent_policies::find(&self.db, &tenant, &row.source_id).await?;
+        let policy = policy.as_ref().map(policy_of).transpose()?;
+        Ok(SourceProfile {
+            tenant,
+            source_id: row.source_id,
+            party: enumeration(row.party, Party::First),
+            medium: enumeration(row.medium, Medium::Online),
+            default_currency: Currency::parse(&row.default_currency),
+            edge: Edge {
+                policy: Arc::new(policy.as_ref().map(Policy::new).unwrap_or_default()),
+                enricher: Arc::clone(&self.enricher),
+            },
+        })
+    }
 }
 
-fn profile(tenant: TenantId, row: SourceRow) -> SourceProfile {
-    SourceProfile {
-        tenant,
-        source_id: row.source_id,
-        party: enumeration(row.party, Party::First),
-        medium: enumeration(row.medium, Medium::Online),
-        default_currency: Currency::parse(&row.default_currency),
-    }
+/// Reads a policy as it is stored.
+pub(crate) fn policy_of(row: &PolicyRow) -> Result<ConsentPolicy, Error> {
+    let damaged = |_| Error::Damaged("a consent policy cannot be read".into());
+    let policy = ConsentPolicy::decode(row.policy.as_slice()).map_err(damaged)?;
+    Ok(ConsentPolicy {
+        source_id: row.source_id.clone(),
+        version: row.version,
+        update_time: Some(to_timestamp(row.update_us)),
+        ..policy
+    })
 }
 
 /// Returns the value of a number; `default` for one that is not said, or that a newer version stored.

@@ -9,6 +9,7 @@ use kit::metrics::Metrics;
 use kit::server::{Readiness, ReadyHandle, Services};
 use kit::shutdown::Shutdown;
 use kit::{Clock, Error};
+use proto::ingestion::v1::consent_service_server::ConsentServiceServer;
 use proto::ingestion::v1::dead_letter_service_server::DeadLetterServiceServer;
 use proto::ingestion::v1::ingestion_service_server::IngestionServiceServer;
 use proto::ingestion::v1::source_service_server::SourceServiceServer;
@@ -20,9 +21,12 @@ use crate::MIGRATIONS;
 use crate::app::App;
 use crate::config::Config;
 use crate::directory::Directory;
+use crate::domain::edge::Enricher;
+use crate::geo_file::GeoFile;
 use crate::grpc::Rpc;
-use crate::intake::{Intake, IntakeParts};
+use crate::intake::{Intake, IntakeParts, LaneKeeper};
 use crate::metrics::IntakeMetrics;
+use crate::seal::Sealer;
 use crate::upkeep;
 
 /// Name of the log that this service publishes.
@@ -50,6 +54,7 @@ pub struct Ingestion {
     app: Arc<App>,
     shutdown: Shutdown,
     dedupe_window_us: i64,
+    geo_file: Option<Arc<GeoFile>>,
     /// Handed to the readiness task once.
     ready: Mutex<Option<ReadyHandle>>,
 }
@@ -65,20 +70,33 @@ impl Ingestion {
         let options = LogOptions { partitions: config.collect.partitions, ..LogOptions::default() };
         let log = EventLog::new(db.clone(), LOG, options, clock.clone(), &metrics);
         let dedupe_window_us = config.collect.dedupe_window_us();
+        let sealer = Arc::new(Sealer::new(config.consent.seal_secret.expose()));
+        let enricher = Arc::new(Enricher::default());
+        let geo_file = GeoFile::open(&config.enrich, &enricher).await?;
+        let lane_keeper = LaneKeeper {
+            db: db.clone(),
+            log: log.clone(),
+            clock: clock.clone(),
+            sealer: Arc::clone(&sealer),
+            metrics: counted.clone(),
+        };
         let parts = IntakeParts {
             db: db.clone(),
             log: log.clone(),
             clock: clock.clone(),
             metrics: counted.clone(),
             dedupe_window_us,
+            sealer: Arc::clone(&sealer),
             queue_weight: config.collect.queue_kib as usize,
         };
         let app = Arc::new(App {
-            directory: Directory::new(db.clone(), config.collect.source_cache_ttl()),
+            directory: Directory::new(db.clone(), config.collect.source_cache_ttl(), enricher),
             intake: Intake::spawn(parts, &shutdown),
             metrics: counted,
             clock,
             db,
+            sealer,
+            lane_keeper,
         });
         app.bootstrap(&config.bootstrap).await?;
 
@@ -87,10 +105,11 @@ impl Ingestion {
         let routes = Services::new("ingestion", authority, metrics, readiness)
             .add(IngestionServiceServer::new(rpc.clone()).max_decoding_message_size(largest))
             .add(SourceServiceServer::new(rpc.clone()).max_decoding_message_size(largest))
+            .add(ConsentServiceServer::new(rpc.clone()).max_decoding_message_size(largest))
             .add(DeadLetterServiceServer::new(rpc).max_decoding_message_size(largest))
             .add(LogServiceServer::new(log.service()).max_decoding_message_size(largest))
             .build();
-        Ok(Self { routes, app, shutdown, dedupe_window_us, ready: Mutex::new(Some(ready)) })
+        Ok(Self { routes, app, shutdown, dedupe_window_us, geo_file, ready: Mutex::new(Some(ready)) })
     }
 
     /// Returns what it serves.
@@ -103,6 +122,9 @@ impl Ingestion {
         let ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(ready) = ready {
             upkeep::start(&self.app, self.dedupe_window_us, ready, &self.shutdown);
+            if let Some(geo_file) = &self.geo_file {
+                geo_file.start(&self.shutdown);
+            }
         }
     }
 }

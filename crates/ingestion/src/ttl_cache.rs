@@ -36,6 +36,10 @@ impl<K: Hash + Eq, V: Clone> TtlCache<K, V> {
         self.lock().remove(key);
     }
 
+    pub(crate) fn clear(&self) {
+        self.lock().clear();
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<K, (Instant, V)>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::problem::{Problem, Reason};
 use super::source::SourceProfile;
 use super::vocabulary::name_of;
-use super::{bot, check, check_body, instant, texts};
+use super::{check, check_body, consent, instant, texts};
 
 /// How an event came in.
 #[derive(Debug, Clone, Copy)]
@@ -35,6 +35,8 @@ pub(crate) struct Ready {
     pub(crate) payload: Bytes,
     pub(crate) event_time_us: i64,
     pub(crate) bot: bool,
+    /// What must be known of its person before it is taken; `None` when nothing must.
+    pub(crate) gate: Option<Box<consent::Gate>>,
 }
 
 /// Checks and completes an event that holds what the sender said: `event_time` is when the sender says it happened.
@@ -55,10 +57,13 @@ pub(crate) fn finish(
         event.name = name_of(body).to_owned();
     }
     check::check_identifiers(event)?;
+    let said = state_consents(event, arrival.source)?;
     check::check_consents(&event.consents)?;
     texts::check(event)?;
     let event_time_us = complete_times(event, arrival.received_us)?;
-    let bot = complete_provenance(event, arrival.source);
+    let bot = arrival.source.edge.enricher.enrich(event);
+    complete_provenance(event, arrival.source, bot);
+    let gate = consent::decide(event, said, &arrival.source.edge.policy, &arrival.source.tenant);
 
     if event.message_id.is_empty() {
         event.message_id = message_id();
@@ -75,6 +80,7 @@ pub(crate) fn finish(
         payload: event.encode_to_vec().into(),
         event_time_us,
         bot,
+        gate,
     })
 }
 
@@ -95,10 +101,16 @@ fn complete_times(event: &mut Event, received_us: i64) -> Result<i64, Problem> {
     Ok(event_time_us)
 }
 
-/// Fills what the source says about all its events, and tags machines. Returns the tag.
-fn complete_provenance(event: &mut Event, source: &SourceProfile) -> bool {
-    let user_agent = event.context.as_ref().map_or("", |context| context.user_agent.as_str());
-    let bot = bot::is_machine(user_agent);
+/// Reads what a banner said into consents.
+fn state_consents(event: &mut Event, source: &SourceProfile) -> Result<consent::Said, Problem> {
+    if let Some(signals) = event.context.as_ref().and_then(|context| context.consent_signals.as_ref()) {
+        consent::check_signals(signals)?;
+    }
+    Ok(consent::state(event, &source.edge.policy))
+}
+
+/// Fills what the source says about all its events, and tags machines.
+fn complete_provenance(event: &mut Event, source: &SourceProfile, bot: bool) {
     let provenance = event.provenance.get_or_insert_default();
     if provenance.party() == Party::Unspecified {
         provenance.set_party(source.party);
@@ -107,7 +119,6 @@ fn complete_provenance(event: &mut Event, source: &SourceProfile) -> bool {
         provenance.set_medium(source.medium);
     }
     provenance.bot = bot;
-    bot
 }
 
 fn digest(source: &SourceProfile, message_id: &str) -> [u8; 32] {

@@ -7,8 +7,10 @@
 pub(crate) mod bot;
 pub(crate) mod check;
 pub(crate) mod check_body;
+pub(crate) mod consent;
 pub(crate) mod currency;
 pub(crate) mod decimal;
+pub(crate) mod edge;
 pub(crate) mod finish;
 pub(crate) mod inflate;
 pub(crate) mod instant;

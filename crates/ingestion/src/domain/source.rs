@@ -1,9 +1,13 @@
 //! What a source says about the events that come through it.
 
+use std::sync::Arc;
+
 use kit::TenantId;
 use proto::event::v1::{Medium, Party};
 
+use super::consent::Policy;
 use super::currency::Currency;
+use super::edge::Enricher;
 
 /// What every event of a source takes from it, unless the event says otherwise.
 #[derive(Debug, Clone)]
@@ -13,4 +17,13 @@ pub(crate) struct SourceProfile {
     pub(crate) party: Party,
     pub(crate) medium: Medium,
     pub(crate) default_currency: Option<Currency>,
+    /// What happens to every event at the door.
+    pub(crate) edge: Edge,
+}
+
+/// What reads consents and circumstances into the events of a source. The default takes everything.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Edge {
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) enricher: Arc<Enricher>,
 }

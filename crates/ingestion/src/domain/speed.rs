@@ -10,7 +10,7 @@ use super::currency::Currency;
 use super::finish::Arrival;
 use super::json_scan::mend_escapes;
 use super::segment::{HttpArrival, Route, read, split};
-use super::source::SourceProfile;
+use super::source::{Edge, SourceProfile};
 use super::typed;
 
 const NOON_US: i64 = 1_748_779_200_000_000;
@@ -30,6 +30,7 @@ fn source() -> SourceProfile {
         party: Party::First,
         medium: Medium::Online,
         default_currency: Currency::parse("EUR"),
+        edge: Edge::default(),
     }
 }
 

@@ -1,6 +1,10 @@
 //! The way of every event into the log: prepared by its door, then committed with all that waits at that moment.
 
+mod admission;
 mod commit;
+mod consenting;
+mod lane;
+mod lane_keeper;
 mod submission;
 
 use std::sync::Arc;
@@ -12,8 +16,10 @@ use proto::ingestion::v1::Verdict;
 use store::{Db, Error};
 
 use self::commit::CommitHandler;
+pub(crate) use self::lane_keeper::LaneKeeper;
 pub(crate) use self::submission::{Arrived, DeadLetterIdSeed, Item, Submission};
 use crate::metrics::IntakeMetrics;
+use crate::seal::Sealer;
 
 /// Weight of one transaction, in the units of [`Submission::weight`]: about 20 MiB of events.
 const TRANSACTION_WEIGHT: usize = 20_000;
@@ -32,6 +38,8 @@ pub(crate) struct IntakeParts {
     pub(crate) metrics: IntakeMetrics,
     /// How long a message id is remembered, in microseconds.
     pub(crate) dedupe_window_us: i64,
+    /// Seals what waits for consent.
+    pub(crate) sealer: Arc<Sealer>,
     /// How much may wait, in the units of [`Submission::weight`].
     pub(crate) queue_weight: usize,
 }
@@ -39,7 +47,7 @@ pub(crate) struct IntakeParts {
 impl Intake {
     pub(crate) fn spawn(parts: IntakeParts, shutdown: &Shutdown) -> Self {
         let options = GroupCommitOptions { queue_weight: parts.queue_weight, transaction_weight: TRANSACTION_WEIGHT };
-        let handler = CommitHandler::new(parts.log, parts.clock, parts.metrics, parts.dedupe_window_us);
+        let handler = CommitHandler::new(parts.log, parts.clock, parts.metrics, parts.dedupe_window_us, parts.sealer);
         Self { commit: GroupCommit::spawn(parts.db, shutdown, options, handler) }
     }
 

@@ -5,7 +5,7 @@ use sqlx::{Executor, Row, SqlSafeStr};
 use store::Db;
 use store::testing::{TestDb, databases};
 
-use super::{counts, dead_letters, seen, sources, write_keys};
+use super::{consent_counts, consent_policies, counts, dead_letters, pending, seen, sources, write_keys};
 use crate::domain::finish::MessageHash;
 
 const WINDOW_US: i64 = 1_000;
@@ -46,6 +46,9 @@ async fn every_statement_prepares_on_both_engines() {
             dead_letters::STATEMENTS,
             counts::STATEMENTS,
             seen::STATEMENTS,
+            consent_counts::STATEMENTS,
+            consent_policies::STATEMENTS,
+            pending::STATEMENTS,
         ]
         .concat()
         {

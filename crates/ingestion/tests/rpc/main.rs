@@ -1,9 +1,12 @@
 //! The service as its callers see it, on both engines.
 
 mod collect;
+mod consent;
 mod dead_letters;
+mod enrich;
 mod harness;
 mod http;
+mod mmdb;
 mod sources;
 mod speed;
 mod stream;

@@ -133,7 +133,7 @@ pub struct ConsentDecision {
     /// True when the event waited, sealed, for the person's answer.
     #[prost(bool, tag = "7")]
     pub held: bool,
-    /// When it was decided: of receipt, or of the answer for one that waited.
+    /// When it was decided, for one that waited; when unset, at its receipt.
     #[prost(message, optional, tag = "8")]
     pub decide_time: ::core::option::Option<::prost_types::Timestamp>,
 }
