@@ -51,8 +51,11 @@ impl Services {
         databases: &Databases,
         parts: &Parts,
     ) -> Result<Self, Error> {
+        // Derived apart from what it signs: an installation that exists needs no further secret.
+        let consent = ingestion::ConsentConfig { seal_secret: secrets.auth_secret.clone() };
+        let of_ingestion = ingestion::Config { consent, enrich: config.enrich.clone(), ..ingestion::Config::default() };
         let ingestion = ingestion::Ingestion::build(
-            &ingestion::Config::default(),
+            &of_ingestion,
             ingestion::Deps {
                 db: databases.ingestion.clone(),
                 clock: parts.clocks.intake.clone(),

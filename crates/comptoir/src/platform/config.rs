@@ -24,6 +24,8 @@ pub struct Config {
     pub access: gateway::AccessConfig,
     /// Where mail goes.
     pub smtp: campaign::SmtpConfig,
+    /// What is added to events: a file that tells places of network addresses.
+    pub enrich: ingestion::EnrichConfig,
     /// Address under which people reach the gateway, for the links in messages. Empty: the address it listens on.
     pub public_url: String,
 }
@@ -39,6 +41,7 @@ impl Default for Config {
             cache_url: "memory:".into(),
             access: gateway::AccessConfig::default(),
             smtp: campaign::SmtpConfig::default(),
+            enrich: ingestion::EnrichConfig::default(),
             public_url: String::new(),
         }
     }

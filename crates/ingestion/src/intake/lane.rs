@@ -208,8 +208,13 @@ pub(super) async fn finish(
     }
 
     let mut opened = open(tx, sealer, tenant, &now).await?;
-    // What cannot be opened stays: the key of the configuration may come back.
-    now.retain(|(waiting, verdict)| verdict.is_none() || opened.contains_key(&waiting.message_hash));
+    // What cannot be opened stays for its time: the key of the configuration may come back.
+    let is_lost = |(waiting, verdict): &Verdict| verdict.is_some() && !opened.contains_key(&waiting.message_hash);
+    for (waiting, _) in now.iter().filter(|one| is_lost(one) && one.0.expire_us > now_us) {
+        let next_us = waiting.expire_us.min(now_us.saturating_add(FIRST_LOOK_US));
+        pending::postpone(tx, tenant, &waiting.message_hash, next_us).await?;
+    }
+    now.retain(|one| !is_lost(one) || one.0.expire_us <= now_us);
     let hashes: Vec<MessageHash> = now.iter().map(|(waiting, _)| waiting.message_hash).collect();
     let removed = pending::remove(tx, tenant, &hashes).await?;
 

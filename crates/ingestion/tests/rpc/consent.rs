@@ -13,7 +13,8 @@ use proto::ingestion::v1::summarize_consent_response::SourceSummary;
 use proto::ingestion::v1::verdict::Outcome;
 use proto::ingestion::v1::{
     ConsentDefault, ConsentMapping, ConsentPolicy, CountryDefault, DeleteConsentPolicyRequest, ExplainConsentRequest,
-    GetConsentPolicyRequest, ListConsentPoliciesRequest, PutConsentPolicyRequest, SummarizeConsentRequest,
+    GetConsentPolicyRequest, ListConsentPoliciesRequest, ListDeadLettersRequest, PutConsentPolicyRequest,
+    SummarizeConsentRequest,
 };
 use proto::r#type::v1::{ConsentState, Identifier};
 use store::testing::databases;
@@ -307,6 +308,35 @@ async fn the_lane_of_one_person_is_bounded() {
         assert_eq!(outcomes(&more), [Outcome::Denied, Outcome::Held]);
         setup.collect(&source_id, vec![answering(visit("yes", "FR", "v"), true)]).await;
         assert_eq!(setup.logged("shop").await.len(), 501);
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_taken_is_kept_without_its_content_where_consent_lacks() {
+    for setup in both().await {
+        let source_id = setup.source().await;
+        put(&setup, policy("", ConsentDefault::Deny)).await.unwrap();
+        let broken = |event: Event| Event { body: None, ..event };
+        let sent = vec![
+            broken(visit("silent", "FR", "v")),
+            broken(visit("abroad", "US", "v")),
+            broken(answering(visit("yes", "FR", "v"), true)),
+        ];
+        let http = r#"{"type":"track","userId":"u","messageId":"http","context":{"location":{"country":"FR"}}}"#;
+
+        let verdicts = setup.collect(&source_id, sent).await;
+        setup.post("track", http).await;
+
+        assert_eq!(outcomes(&verdicts), [Outcome::Quarantined; 3]);
+        let request = ListDeadLettersRequest::default();
+        let letters = setup.dead_letters("shop").list_dead_letters(request).await.unwrap().into_inner().dead_letters;
+        let with_content = |id: &str| {
+            let letter = letters.iter().find(|letter| letter.dead_letter_id == id).unwrap();
+            !letter.payload.is_empty()
+        };
+        let kept: Vec<bool> = verdicts.iter().map(|verdict| with_content(&verdict.dead_letter_id)).collect();
+        assert_eq!((kept, letters.len()), (vec![false, true, true], 4));
+        assert_eq!(letters.iter().filter(|letter| letter.payload.is_empty()).count(), 2);
     }
 }
 

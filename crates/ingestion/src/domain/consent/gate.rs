@@ -8,7 +8,7 @@ use kit::TenantId;
 use prost::Message;
 use proto::event::v1::consent_decision::Basis;
 use proto::event::v1::event::Body;
-use proto::event::v1::{ConsentDecision, Context, Event};
+use proto::event::v1::{ConsentAnswer, ConsentDecision, ConsentSignals, Context, Event};
 use proto::r#type::v1::{Consent, ConsentState, Identifier};
 use sha2::{Digest, Sha256};
 
@@ -17,6 +17,7 @@ use super::policy::{Policy, Unanswered};
 use super::signals::{self, Statement};
 use super::tables::{Purpose, label};
 use crate::domain::instant;
+use crate::domain::limits::to_kind;
 
 /// Stands for a person of a tenant: a hash of an identifier, so that who waits is not kept in clear.
 pub(crate) type Subject = [u8; 16];
@@ -62,7 +63,10 @@ pub(crate) fn state(event: &mut Event, policy: &Policy) -> Said {
     let Some(signals) = event.context.as_ref().and_then(|context| context.consent_signals.as_ref()) else {
         return said;
     };
-    let reading = signals::read(signals, policy);
+    let reading = match whole_answer(event, signals, policy) {
+        Some(signals) => signals::read(&signals, policy),
+        None => signals::read(signals, policy),
+    };
     said.denied_before_answer = reading.denied_before_answer;
     // Of several signals the refusal counts.
     let mut answers: BTreeMap<Purpose, Statement> = BTreeMap::new();
@@ -93,6 +97,20 @@ pub(crate) fn state(event: &mut Event, policy: &Policy) -> Said {
         }
     }
     said
+}
+
+/// Segment's own consent event states a whole answer: the categories of the tenant that it does not mention are denied.
+fn whole_answer(event: &Event, signals: &ConsentSignals, policy: &Policy) -> Option<ConsentSignals> {
+    if policy.categories.is_empty() || !event.name.eq_ignore_ascii_case("Segment Consent Preference Updated") {
+        return None;
+    }
+    let mut whole = signals.clone();
+    for category in &policy.categories {
+        if !signals.categories.iter().any(|answer| to_kind(&answer.id) == to_kind(category)) {
+            whole.categories.push(ConsentAnswer { id: category.clone(), state: ConsentState::Denied.into() });
+        }
+    }
+    Some(whole)
 }
 
 /// Decides as far as the event alone allows. Returns the gate of an event that needs a yes; of any other the decision
@@ -215,8 +233,9 @@ fn subject(tenant: &TenantId, identifier: &Identifier) -> Subject {
 
 #[cfg(test)]
 mod tests {
-    use proto::event::v1::{ConsentAnswer, ConsentSignals, Custom, Geography, Location, OrderActivity};
-    use proto::ingestion::v1::{ConsentDefault, ConsentPolicy, CountryDefault};
+    use proto::event::v1::{Custom, Geography, Location, OrderActivity};
+    use proto::ingestion::v1::consent_mapping::Vocabulary;
+    use proto::ingestion::v1::{ConsentDefault, ConsentMapping, ConsentPolicy, CountryDefault};
 
     use super::*;
 
@@ -284,6 +303,28 @@ mod tests {
         assert_eq!(gate.decision.denied_purposes, ["analytics"]);
         assert_eq!(gate.decision.bases().collect::<Vec<_>>(), [Basis::Categories]);
         assert_eq!(gate.decision.policy_version, 3);
+    }
+
+    #[test]
+    fn what_a_whole_answer_does_not_mention_is_denied() {
+        let mapping = |id: &str| ConsentMapping {
+            vocabulary: Vocabulary::Category.into(),
+            id: id.into(),
+            purpose: id.into(),
+            channel: String::new(),
+        };
+        let mappings = vec![mapping("analytics"), mapping("support")];
+        let policy = Policy::new(&ConsentPolicy { mappings, ..ConsentPolicy::default() });
+        let answers = |mut event: Event| {
+            state(&mut event, &policy);
+            event.consents.iter().map(|one| (one.purpose.clone(), one.state())).collect::<Vec<_>>()
+        };
+        let yes = ("analytics".to_owned(), ConsentState::Granted);
+
+        let partly = with_categories(&[("Analytics", true)]);
+        assert_eq!(answers(partly.clone()), [yes.clone()]);
+        let whole = Event { name: "Segment Consent Preference Updated".into(), ..partly };
+        assert_eq!(answers(whole), [yes, ("support".to_owned(), ConsentState::Denied)]);
     }
 
     #[test]

@@ -57,6 +57,12 @@ impl Enricher {
         bot
     }
 
+    /// Returns the country of an address, if the database knows it.
+    pub(crate) fn country(&self, ip: &str) -> Option<String> {
+        let cut = address::parse(&address::cut_text(ip))?;
+        self.place(cut).map(|place| place.country)
+    }
+
     fn place(&self, address: std::net::IpAddr) -> Option<proto::event::v1::Geography> {
         let places = self.places.read().unwrap_or_else(PoisonError::into_inner).clone();
         places?.find(address)

@@ -19,7 +19,7 @@ const GOOGLE_TYPES: &[&str] = &[
 const MAX_IDS: usize = 200;
 
 /// Takes `consent` and `consentManagement`. What is not understood of them stays.
-pub(super) fn take_signals(context: &mut Members<'_>) -> Option<ConsentSignals> {
+pub(crate) fn take_signals(context: &mut Members<'_>) -> Option<ConsentSignals> {
     let mut signals = ConsentSignals::default();
     if let Some(mut consent) = context.get("consent").and_then(Json::members) {
         take_consent(&mut consent, &mut signals);
