@@ -183,8 +183,8 @@ async fn a_country_may_deny_who_said_nothing() {
         assert_eq!((bases("abroad"), bases("order")), (vec![Basis::Default], vec![Basis::Exempt]));
         assert_eq!((bases("tcf"), bases("remembered")), (vec![Basis::Tcf], vec![Basis::Remembered]));
         let told = of("tcf");
-        assert_eq!(told.granted_purposes, ["analytics", "personalisation"]);
-        assert_eq!(told.denied_purposes, ["advertising", "precise_location", "storage"]);
+        assert_eq!(told.granted_purposes, ["analytics", "personalisation", "precise_location"]);
+        assert_eq!(told.denied_purposes, ["advertising", "storage"]);
         assert_eq!((told.policy_version, told.country.as_str(), told.held), (kept.version, "FR", false));
 
         let again = setup.collect(&source_id, sent).await;

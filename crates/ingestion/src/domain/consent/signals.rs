@@ -232,7 +232,7 @@ mod tests {
             ("advertising", false),
             ("analytics", true),
             ("personalisation", true),
-            ("precise_location", false),
+            ("precise_location", true),
             ("storage", false),
         ];
         assert_eq!(answers(&ConsentSignals { tc_string: tc_string.into(), ..Default::default() }), texts(&of_tcf));

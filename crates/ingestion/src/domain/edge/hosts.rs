@@ -105,9 +105,13 @@ pub(super) fn site(host: &str) -> Option<Site> {
 /// Returns what is known of a name in a campaign tag: "Facebook", "google", "newsletter".
 pub(super) fn named(source: &str) -> Option<Site> {
     let lower = source.trim().to_ascii_lowercase();
-    let found =
-        SITES.iter().find(|(_, source, _)| *source == lower).map(|(_, source, channel)| Site { source, channel });
-    found.or_else(|| site(&lower)).or_else(|| match lower.as_str() {
+    let by_source = || {
+        let found = SITES.iter().find(|(_, source, _)| *source == lower);
+        found.map(|(_, source, channel)| Site { source, channel })
+    };
+    // "google" is the search, whatever else of theirs is in the table.
+    let found = site(&format!("{lower}.")).or_else(by_source).or_else(|| site(&lower));
+    found.or_else(|| match lower.as_str() {
         "fb" | "meta" => Some(Site { source: "facebook", channel: "social" }),
         "ig" => Some(Site { source: "instagram", channel: "social" }),
         "x" => Some(Site { source: "twitter", channel: "social" }),
@@ -165,6 +169,8 @@ mod tests {
             assert_eq!(site(host).map(|site| (site.source, site.channel)), known, "{host}");
         }
         assert_eq!(named("Facebook").map(|site| site.channel), Some("social"));
+        assert_eq!(named("google").map(|site| site.channel), Some("search"));
+        assert_eq!(named("ChatGPT").map(|site| site.channel), Some("assistant"));
         assert_eq!(named("shop"), None);
     }
 
