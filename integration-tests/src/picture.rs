@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use comptoir::{api::Api, mailbox::Mail, shop};
+use campaign::sink::Received;
+use comptoir::{api::Api, shop};
 use kit::Error;
 use prost_types::Timestamp;
 use proto::{
@@ -54,7 +55,7 @@ fn name(profile: &Profile) -> String {
 
 impl Picture {
     /// Reads everything that can be known of a tenant.
-    pub async fn take(api: &Api, mails: &[Mail]) -> Result<Self, Error> {
+    pub async fn take(api: &Api, mails: &[Received]) -> Result<Self, Error> {
         let mut picture = Self::default();
         let profiles = read::profiles(api).await?;
         let names = Names::of(&profiles);
@@ -199,10 +200,10 @@ impl Picture {
         Ok(())
     }
 
-    fn mails(&mut self, mails: &[Mail]) {
+    fn mails(&mut self, mails: &[Received]) {
         for mail in mails {
-            let subject = shop::links(&mail.raw).map(|links| links.subject).unwrap_or_default();
-            self.note("mails", format!("{} {subject}", mail.recipient), "");
+            let subject = shop::links(&mail.bytes).map(|links| links.subject).unwrap_or_default();
+            self.note("mails", format!("{} {subject}", mail.to), "");
         }
     }
 

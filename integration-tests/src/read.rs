@@ -89,14 +89,15 @@ pub async fn timeline(api: &Api, profile_id: &str) -> Result<Vec<Event>, Error> 
     }
 }
 
-/// Returns what each source sent, by the source's name.
+/// Returns what each source sent, by the source's name, but for how much of it was late: that depends on when it was
+/// received.
 pub async fn event_counts(api: &Api) -> Result<BTreeMap<String, SourceSummary>, Error> {
     let names: BTreeMap<String, String> =
         sources(api).await?.into_iter().map(|source| (source.source_id, source.name)).collect();
     let summary = api.ingestion().summarize_events(SummarizeEventsRequest::default()).await?.into_inner();
     let named = summary.sources.into_iter().map(|source| {
         let name = names.get(&source.source_id).unwrap_or(&source.source_id).clone();
-        (name, SourceSummary { source_id: String::new(), ..source })
+        (name, SourceSummary { source_id: String::new(), late: 0, ..source })
     });
     Ok(named.collect())
 }

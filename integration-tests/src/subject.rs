@@ -2,12 +2,8 @@
 
 use std::{future::Future, time::Duration};
 
-use comptoir::{
-    api::Api,
-    mailbox::{Mail, Mailbox},
-    shop::Stage,
-    web::Web,
-};
+use campaign::sink::{Received, Sink};
+use comptoir::{api::Api, shop::Stage, web::Web};
 use kit::{Error, auth::Authority};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -34,16 +30,16 @@ pub trait Subject: Stage + Sync {
 #[derive(Clone)]
 pub struct Post {
     /// Where the services deliver.
-    pub server: Mailbox,
+    pub server: Sink,
     /// Where the simulated people find their mail.
-    pub people: Mailbox,
-    noted: Arc<Mutex<Vec<Mail>>>,
+    pub people: Sink,
+    noted: Arc<Mutex<Vec<Received>>>,
 }
 
 impl Post {
     /// Starts the mail servers.
     pub async fn start() -> std::io::Result<Self> {
-        Ok(Self { server: Mailbox::start().await?, people: Mailbox::start().await?, noted: Arc::default() })
+        Ok(Self { server: Sink::start().await?, people: Sink::start().await?, noted: Arc::default() })
     }
 
     /// Hands over what arrived.
@@ -55,7 +51,7 @@ impl Post {
     }
 
     /// Returns every mail that was handed over so far.
-    pub fn all(&self) -> Vec<Mail> {
+    pub fn all(&self) -> Vec<Received> {
         self.noted.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

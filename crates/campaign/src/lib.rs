@@ -109,14 +109,7 @@ impl Campaign {
         let mut violations = Violations::new();
         config.check(&mut violations);
         violations.finish()?;
-        for migrations in [&MIGRATIONS, &eventlog::MIGRATIONS] {
-            if !deps.db.is_current(migrations).await? {
-                return Err(Error::failed_precondition(
-                    "MIGRATIONS_PENDING",
-                    format!("the migrations {} have not been applied to the database", migrations.name),
-                ));
-            }
-        }
+        deps.db.require_current(&[&MIGRATIONS, &eventlog::MIGRATIONS]).await?;
         let engine = Engine {
             db: deps.db.clone(),
             clock: deps.clock.clone(),

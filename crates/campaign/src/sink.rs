@@ -1,4 +1,4 @@
-//! A mail server that keeps what it is given in memory: for demonstrations and tests, never for people's mail.
+//! A mail server that keeps what it is given in memory: for the demo and every test, never for people's mail.
 //!
 //! It takes everything unless it is told otherwise per recipient, so that every way in which a hand-over can end can be
 //! played through over a real socket.
@@ -16,13 +16,14 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// A running sink. It stops when this is dropped.
+/// A running sink. Cloning shares it; it stops when the last clone is dropped.
+#[derive(Clone)]
 pub struct Sink {
     address: SocketAddr,
     state: Arc<State>,
-    stopped: CancellationToken,
+    _stopping: Arc<DropGuard>,
 }
 
 /// A message that was taken.
@@ -87,7 +88,7 @@ impl Sink {
                 });
             }
         });
-        Ok(Self { address, state, stopped })
+        Ok(Self { address, state, _stopping: Arc::new(stopped.drop_guard()) })
     }
 
     /// Returns where it listens.
@@ -95,12 +96,22 @@ impl Sink {
         self.address
     }
 
-    /// Returns what was taken so far.
+    /// Returns what was taken so far and is still there.
     pub fn received(&self) -> Vec<Received> {
         lock(&self.state.received).clone()
     }
 
-    /// Returns how many messages were taken so far.
+    /// Takes every message out of the box.
+    pub fn take(&self) -> Vec<Received> {
+        std::mem::take(&mut lock(&self.state.received))
+    }
+
+    /// Puts a message into the box, as if it had come over SMTP.
+    pub fn deliver(&self, message: Received) {
+        self.state.take(message);
+    }
+
+    /// Returns how many messages were taken so far, whether they are still there or not.
     pub fn count(&self) -> usize {
         *self.state.count.borrow()
     }
@@ -118,12 +129,6 @@ impl Sink {
     }
 }
 
-impl Drop for Sink {
-    fn drop(&mut self) {
-        self.stopped.cancel();
-    }
-}
-
 impl State {
     fn next_script(&self, recipient: &str) -> Option<Script> {
         let mut scripts = lock(&self.scripts);
@@ -132,9 +137,8 @@ impl State {
     }
 
     fn take(&self, message: Received) {
-        let mut received = lock(&self.received);
-        received.push(message);
-        self.count.send_replace(received.len());
+        lock(&self.received).push(message);
+        self.count.send_modify(|count| *count += 1);
     }
 }
 

@@ -275,7 +275,8 @@ async fn make_stores(options: &ClusterOptions) -> Result<BTreeMap<&'static str, 
     Ok(stores)
 }
 
-async fn execute(server: &str, statement: String) -> Result<(), Error> {
+/// Runs one statement on a PostgreSQL server.
+pub(crate) async fn execute(server: &str, statement: String) -> Result<(), Error> {
     let options: PgConnectOptions =
         server.parse().map_err(|_| Error::invalid("URL_INVALID", "the PostgreSQL address cannot be read"))?;
     let run = async {
@@ -286,6 +287,7 @@ async fn execute(server: &str, statement: String) -> Result<(), Error> {
     run.await.map_err(|error: sqlx::Error| ::store::Error::from(error).into())
 }
 
-fn draw() -> String {
+/// Draws a secret.
+pub(crate) fn draw() -> String {
     Alphanumeric.sample_string(&mut rand::rng(), 43)
 }

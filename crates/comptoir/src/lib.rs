@@ -11,7 +11,6 @@ pub mod api;
 pub mod cluster;
 pub mod commands;
 pub mod import;
-pub mod mailbox;
 pub mod platform;
 pub mod progress;
 pub mod shop;

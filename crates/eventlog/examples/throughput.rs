@@ -73,7 +73,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
 
         let authority = Authority::new(b"a secret of at least thirty-two bytes");
         let routes = Services::new("publisher", authority.clone(), metrics.clone(), Readiness::new())
-            .add(LogServiceServer::new(log.service()))
+            .add(LogServiceServer::new(log.service(&Shutdown::new())))
             .build();
         let source = kit::channel::local(routes, ChannelOptions::new(Credential::service(&authority, "follower")));
         for unit in [UnitKind::Tenant, UnitKind::Partition] {

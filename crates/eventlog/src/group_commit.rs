@@ -1,11 +1,17 @@
 //! Group commit: one transaction serves everybody who waits at that moment.
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use kit::shutdown::Shutdown;
 use store::{Db, Error, Tx};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+
+use self::committer::Committer;
+
+mod committer;
 
 /// What a group commit does with the items that wait.
 ///
@@ -38,24 +44,59 @@ impl Default for GroupCommitOptions {
     }
 }
 
+/// Part of what may wait that the side lane may hold, and of a transaction that it gets while the main lane is busy.
+pub const SIDE_SHARE: usize = 4;
+
+/// Where an item waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// First come, first served.
+    Main,
+    /// For what must not hold up the others: first come, first served within, after every item that was in the main
+    /// lane before it, and in a quarter of each transaction while the main lane is busy.
+    Side,
+}
+
 /// The door to a group commit. Cloning is cheap.
 pub struct GroupCommit<T, R> {
-    queue: mpsc::UnboundedSender<Waiting<T, R>>,
+    main: mpsc::UnboundedSender<Waiting<T, R>>,
+    side: mpsc::UnboundedSender<Waiting<T, R>>,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
     room: Arc<Semaphore>,
+    side_room: Arc<Semaphore>,
     queue_weight: usize,
+    /// Items that went into the main lane.
+    entered: AtomicU64,
+    /// When the transaction that is being written began.
+    began: Mutex<Option<Instant>>,
+}
+
+/// Room for what is to wait; given back when it is answered.
+pub struct Room {
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Room {
+    fn of(permit: OwnedSemaphorePermit) -> Self {
+        Self { _permit: permit }
+    }
 }
 
 struct Waiting<T, R> {
     item: T,
     weight: usize,
     answer: oneshot::Sender<Result<R, Error>>,
-    /// Gives the room back when the item is answered.
-    _room: OwnedSemaphorePermit,
+    /// Items of the main lane that went before; what is in the main lane itself does not ask.
+    after: u64,
+    _room: Vec<Room>,
 }
 
 impl<T, R> Clone for GroupCommit<T, R> {
     fn clone(&self) -> Self {
-        Self { queue: self.queue.clone(), room: Arc::clone(&self.room), queue_weight: self.queue_weight }
+        Self { main: self.main.clone(), side: self.side.clone(), shared: Arc::clone(&self.shared) }
     }
 }
 
@@ -63,12 +104,20 @@ impl<T: Send + 'static, R: Send + 'static> GroupCommit<T, R> {
     /// Starts the task that commits. On shutdown it commits what waits, then refuses.
     pub fn spawn(db: Db, shutdown: &Shutdown, options: GroupCommitOptions, handler: impl Handler<T, R>) -> Self {
         // Unbounded in items, bounded in weight by the permits that each item holds.
-        let (queue, waiting) = mpsc::unbounded_channel();
+        let (main, main_waiting) = mpsc::unbounded_channel();
+        let (side, side_waiting) = mpsc::unbounded_channel();
         let queue_weight = options.queue_weight.clamp(1, Semaphore::MAX_PERMITS).min(u32::MAX as usize);
-        let committer = Committer { db, handler, waiting, transaction_weight: options.transaction_weight, next: None };
-        let token = shutdown.token.clone();
-        shutdown.spawn("group-commit", committer.run(token));
-        Self { queue, room: Arc::new(Semaphore::new(queue_weight)), queue_weight }
+        let shared = Arc::new(Shared {
+            room: Arc::new(Semaphore::new(queue_weight)),
+            side_room: Arc::new(Semaphore::new((queue_weight / SIDE_SHARE).max(1))),
+            queue_weight,
+            entered: AtomicU64::new(0),
+            began: Mutex::new(None),
+        });
+        let lanes = (main_waiting, side_waiting);
+        let committer = Committer::new(db, handler, lanes, options.transaction_weight, Arc::clone(&shared));
+        shutdown.spawn("group-commit", committer.run(shutdown.token.clone()));
+        Self { main, side, shared }
     }
 
     /// Has `item`, of weight 1, committed with what else waits. Answers after the commit, never before.
@@ -80,109 +129,79 @@ impl<T: Send + 'static, R: Send + 'static> GroupCommit<T, R> {
     ///
     /// [`Error::Overloaded`] means that nothing was done. The work goes on when the caller stops waiting.
     pub async fn submit_weighed(&self, item: T, weight: usize) -> Result<R, Error> {
-        let permits = self.permits(weight);
-        let room = Arc::clone(&self.room).try_acquire_many_owned(permits).map_err(|_| Error::Overloaded)?;
-        self.enqueue(item, weight, room).await
+        let room = self.room(weight)?;
+        self.enqueue(item, weight, Lane::Main, vec![room])?.await
     }
 
     /// Like [`submit_weighed`](Self::submit_weighed), but waits for room instead of refusing: for streams, whose
     /// senders slow down while they wait.
     pub async fn submit_patiently(&self, item: T, weight: usize) -> Result<R, Error> {
-        let permits = self.permits(weight);
-        let room = Arc::clone(&self.room).acquire_many_owned(permits).await.map_err(|_| Error::Overloaded)?;
-        self.enqueue(item, weight, room).await
+        let room = self.wait_for_room(weight).await?;
+        self.enqueue(item, weight, Lane::Main, vec![room])?.await
     }
 
-    async fn enqueue(&self, item: T, weight: usize, room: OwnedSemaphorePermit) -> Result<R, Error> {
-        let (answer, answered) = oneshot::channel();
+    /// Takes room for `weight`; [`Error::Overloaded`] when there is none now.
+    pub fn room(&self, weight: usize) -> Result<Room, Error> {
+        let room = Arc::clone(&self.shared.room).try_acquire_many_owned(self.permits(weight, 1));
+        room.map(Room::of).map_err(|_| Error::Overloaded)
+    }
+
+    /// Takes room for `weight` as soon as there is any.
+    pub async fn wait_for_room(&self, weight: usize) -> Result<Room, Error> {
+        let room = Arc::clone(&self.shared.room).acquire_many_owned(self.permits(weight, 1)).await;
+        room.map(Room::of).map_err(|_| Error::Overloaded)
+    }
+
+    /// Takes room for `weight` in the side lane, beside the room that all take.
+    pub fn side_room(&self, weight: usize) -> Result<Room, Error> {
+        let room = Arc::clone(&self.shared.side_room).try_acquire_many_owned(self.permits(weight, SIDE_SHARE));
+        room.map(Room::of).map_err(|_| Error::Overloaded)
+    }
+
+    /// Takes room for `weight` in the side lane as soon as there is any.
+    pub async fn wait_for_side_room(&self, weight: usize) -> Result<Room, Error> {
+        let room = Arc::clone(&self.shared.side_room).acquire_many_owned(self.permits(weight, SIDE_SHARE)).await;
+        room.map(Room::of).map_err(|_| Error::Overloaded)
+    }
+
+    /// Puts `item` into a lane, at once: what one task enqueues in turn is committed in that order, but for what waits in
+    /// the side lane while the main lane goes on. Returns what waits for the answer; the work is done whether or not
+    /// anybody waits.
+    pub fn enqueue(
+        &self,
+        item: T,
+        weight: usize,
+        lane: Lane,
+        room: Vec<Room>,
+    ) -> Result<impl Future<Output = Result<R, Error>> + Send + use<T, R>, Error> {
         let stopped = || Error::unavailable("the group commit has stopped");
-        self.queue.send(Waiting { item, weight, answer, _room: room }).map_err(|_| stopped())?;
-        answered.await.map_err(|_| stopped())?
+        let (answer, answered) = oneshot::channel();
+        let after = self.shared.entered.load(Ordering::SeqCst);
+        let waiting = Waiting { item, weight, answer, after, _room: room };
+        match lane {
+            Lane::Main => {
+                self.main.send(waiting).map_err(|_| stopped())?;
+                // Counted once it is in the lane, so that the side lane never waits for what will not come.
+                self.shared.entered.fetch_add(1, Ordering::SeqCst);
+            }
+            Lane::Side => self.side.send(waiting).map_err(|_| stopped())?,
+        }
+        Ok(async move { answered.await.map_err(|_| stopped())? })
     }
 
-    fn permits(&self, weight: usize) -> u32 {
-        u32::try_from(weight.clamp(1, self.queue_weight)).expect("the queue weight fits 32 bits")
+    fn permits(&self, weight: usize, share: usize) -> u32 {
+        let most = (self.shared.queue_weight / share).max(1);
+        u32::try_from(weight.clamp(1, most)).expect("the queue weight fits 32 bits")
     }
 
     /// Returns the weight that waits or is being committed.
     pub fn waiting_weight(&self) -> usize {
-        self.queue_weight - self.room.available_permits()
-    }
-}
-
-struct Committer<T, R, H> {
-    db: Db,
-    handler: H,
-    waiting: mpsc::UnboundedReceiver<Waiting<T, R>>,
-    transaction_weight: usize,
-    /// What did not fit into the last transaction.
-    next: Option<Waiting<T, R>>,
-}
-
-impl<T: Send, R: Send, H: Handler<T, R>> Committer<T, R, H> {
-    async fn run(mut self, token: tokio_util::sync::CancellationToken) {
-        loop {
-            if self.next.is_none() {
-                self.next = tokio::select! {
-                    biased;
-                    waiting = self.waiting.recv() => waiting,
-                    () = token.cancelled() => {
-                        // Takes nothing new, finishes what was accepted.
-                        self.waiting.close();
-                        self.waiting.recv().await
-                    }
-                };
-            }
-            let Some(first) = self.next.take() else {
-                return;
-            };
-            self.commit_with(first).await;
-        }
+        self.shared.queue_weight - self.shared.room.available_permits()
     }
 
-    /// Commits `first` with all that waits now, as far as it fits.
-    async fn commit_with(&mut self, first: Waiting<T, R>) {
-        let mut weight = 0;
-        let mut items = Vec::new();
-        let mut answers = Vec::new();
-        let mut candidate = Some(first);
-        while let Some(waiting) = candidate {
-            if weight + waiting.weight > self.transaction_weight && !items.is_empty() {
-                self.next = Some(waiting);
-                break;
-            }
-            weight += waiting.weight;
-            items.push(waiting.item);
-            answers.push((waiting.answer, waiting._room));
-            candidate = self.waiting.try_recv().ok();
-        }
-
-        match self.commit(items).await {
-            Ok(outcomes) if outcomes.len() == answers.len() => {
-                self.handler.committed();
-                for ((answer, _room), outcome) in answers.into_iter().zip(outcomes) {
-                    let _ = answer.send(Ok(outcome));
-                }
-            }
-            Ok(_) => unreachable!("the number of outcomes is checked before the commit"),
-            Err(error) => {
-                self.handler.rolled_back();
-                tracing::warn!(error = &error as &dyn std::error::Error, items = answers.len(), "group commit failed");
-                for (answer, _room) in answers {
-                    let _ = answer.send(Err(error.clone()));
-                }
-            }
-        }
-    }
-
-    async fn commit(&mut self, items: Vec<T>) -> Result<Vec<R>, Error> {
-        let expected = items.len();
-        let mut tx = self.db.begin().await?;
-        let outcomes = self.handler.handle(&mut tx, items).await?;
-        if outcomes.len() != expected {
-            return Err(Error::fatal(format!("{expected} items had {} outcomes", outcomes.len())));
-        }
-        tx.commit().await?;
-        Ok(outcomes)
+    /// Returns how long the transaction that is being written has been going on; zero when there is none.
+    pub fn committing_for(&self) -> Duration {
+        let began = *self.shared.began.lock().unwrap_or_else(PoisonError::into_inner);
+        began.map(|began| began.elapsed()).unwrap_or_default()
     }
 }

@@ -31,11 +31,11 @@ mod watch;
 
 pub use crate::dead_letter::{dead_letter, dead_letters, remove_dead_letter, remove_dead_letters_of};
 pub use crate::follower::{Fold, FoldError, FoldFactory, Follower, FollowerHandle, FollowerOptions, Unit, UnitKind};
-pub use crate::group_commit::{GroupCommit, GroupCommitOptions, Handler};
+pub use crate::group_commit::{GroupCommit, GroupCommitOptions, Handler, Lane, Room, SIDE_SHARE};
 pub use crate::grpc::LogRpc;
 pub use crate::log::{EventLog, LogOptions};
 pub use crate::record::{LogRecord, PartitionId, Record};
-pub use crate::retention::{Retained, Retention};
+pub use crate::retention::{Retained, Retention, RetentionConfig};
 pub use crate::store::dead_letters::{DeadLetter, DeadLetterKey};
 pub use crate::store::followers::Lag;
 

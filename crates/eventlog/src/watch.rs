@@ -26,6 +26,9 @@ pub(crate) async fn watch(log: Weak<Inner>, ending: CancellationToken) {
     let mut pause = SHORTEST_PAUSE;
     let mut lag_due = Instant::now();
     loop {
+        if ending.is_cancelled() {
+            return;
+        }
         let look_began = Instant::now();
         let Some(inner) = log.upgrade() else { return };
         let has_news = match refresh(&inner, &mut lag_due).await {

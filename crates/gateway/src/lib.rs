@@ -1,6 +1,6 @@
 //! The only address anyone knows: it tells who calls, limits how much, and leads every call to its service.
 //!
-//! It owns tenants, secret keys and rate limits, and nothing else. gRPC is forwarded as bytes and never decoded; gRPC-Web and
+//! It owns tenants, secret keys and rate limits, and nothing else; it shows how far followers are behind. gRPC is forwarded as bytes and never decoded; gRPC-Web and
 //! JSON over HTTP (the Connect protocol) are translated for unary calls; the collector's bodies go to ingestion as they came.
 //! The tenant comes from the credential, never from the body. An event is answered with 200 only after ingestion says that it
 //! is committed.
@@ -12,6 +12,7 @@ mod access;
 mod config;
 mod http;
 mod limits;
+mod operations;
 mod service;
 mod upstreams;
 
@@ -25,12 +26,15 @@ use kit::{
     metrics::Metrics,
     server::{Readiness, Services},
 };
-use proto::gateway::v1::access_service_server::AccessServiceServer;
+use proto::gateway::v1::{
+    access_service_server::AccessServiceServer, operations_service_server::OperationsServiceServer,
+};
 use tonic::service::Routes;
 
 use access::{AccessHandler, AccessStore, Authenticator};
 pub use config::{AccessConfig, Config, UpstreamConfig};
 use limits::Limits;
+use operations::OperationsHandler;
 pub use upstreams::Upstreams;
 
 /// Tables of the gateway.
@@ -63,8 +67,9 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Builds the gateway.
+    /// Builds the gateway. Refuses a database whose migrations are not applied.
     pub async fn build(config: &Config, deps: Deps) -> Result<Self, Error> {
+        deps.db.require_current(&[&MIGRATIONS]).await?;
         let access = AccessStore::new(deps.db);
         let operator_key = config.access.operator_key.expose();
         if !operator_key.is_empty() && operator_key.len() < 16 {
@@ -72,6 +77,10 @@ impl Gateway {
         }
         let own = Services::new(NAME, deps.authority.clone(), deps.metrics.clone(), deps.readiness.clone())
             .add(AccessServiceServer::new(AccessHandler { store: access.clone(), clock: deps.clock.clone() }))
+            .add(OperationsServiceServer::new(OperationsHandler {
+                upstreams: deps.upstreams.clone(),
+                service: Credential::service(&deps.authority, NAME),
+            }))
             .build();
         let own = channel::local(own, ChannelOptions::new(Credential::none()).retries(0));
 

@@ -24,6 +24,11 @@ impl Upstreams {
         self.by_name(if area == "log" { named? } else { area })
     }
 
+    /// Returns the services that publish a log.
+    pub(crate) fn publishers(&self) -> [(&'static str, &Channel); 3] {
+        [("ingestion", &self.ingestion), ("identity", &self.identity), ("scoring", &self.scoring)]
+    }
+
     fn by_name(&self, name: &str) -> Option<&Channel> {
         match name {
             "ingestion" => Some(&self.ingestion),

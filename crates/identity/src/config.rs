@@ -1,5 +1,6 @@
 //! The configuration of the identity service.
 
+use eventlog::RetentionConfig;
 use kit::{
     Violations,
     binary::ServiceConfig,
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::rules::Rules;
 
 /// Everything that can be set. Every key has a default.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Section `[server]`.
@@ -29,8 +30,28 @@ pub struct Config {
     pub follower: FollowerConfig,
     /// Section `[log]`.
     pub log: LogConfig,
+    /// Section `[retention]`: how long the profile log is kept. For ever unless set: timelines are read from it, and so is what
+    /// moves when people are merged or parted. What was dropped is missing from both.
+    pub retention: RetentionConfig,
     /// Section `[rules]`: what makes people of evidence. A change applies to people as evidence about them comes.
     pub rules: Rules,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            server: ServerConfig::default(),
+            store: StoreConfig::default(),
+            auth: AuthConfig::default(),
+            telemetry: TelemetryConfig::default(),
+            clock: ClockConfig::default(),
+            gateway: GatewayClientConfig::default(),
+            follower: FollowerConfig::default(),
+            log: LogConfig::default(),
+            retention: RetentionConfig::for_ever(),
+            rules: Rules::default(),
+        }
+    }
 }
 
 /// Section `[follower]`: how the event log is followed.
@@ -88,6 +109,7 @@ impl ServiceConfig for Config {
         violations.check((1..=20_000).contains(&self.follower.batch), "follower.batch", "must be 1 to 20000");
         violations.check(self.follower.cached_components > 0, "follower.cached_components", "must be at least 1");
         violations.check((1..=1_024).contains(&self.log.partitions), "log.partitions", "must be 1 to 1024");
+        self.retention.validate("retention", violations);
         for (key, rule) in self.rules.problems() {
             violations.add(key, rule);
         }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use kit::time::valid_micros;
 use proto::event::v1::{Event, Location, event::Body};
 use proto::r#type::v1::{ConsentState, Identifier};
 use serde_json::Value;
@@ -24,11 +25,7 @@ const MOST_TRAITS: usize = 100;
 pub(crate) fn read_event(event: &Event, policy: &Policy) -> Result<Sighting, &'static str> {
     let event_id = Uuid::try_parse(&event.event_id).map_err(|_| "its event_id is not a UUID")?;
     let time = event.event_time.as_ref().ok_or("it has no event_time")?;
-    let time_us = time
-        .seconds
-        .checked_mul(1_000_000)
-        .and_then(|micros| micros.checked_add(i64::from(time.nanos) / 1_000))
-        .ok_or("its event_time is out of range")?;
+    let time_us = valid_micros(time).ok_or("its event_time is out of range")?;
     let sighted = Sighted { time_us, event_id, source: Arc::from(event.source_id.as_str()) };
 
     let mut sighting = Sighting {
@@ -162,10 +159,7 @@ fn answers(event: &Event, event_time_us: i64) -> Vec<Answer> {
             ConsentState::Denied => false,
             ConsentState::Unspecified => return None,
         };
-        let decided_us = consent
-            .decided_time
-            .as_ref()
-            .and_then(|time| time.seconds.checked_mul(1_000_000)?.checked_add(i64::from(time.nanos) / 1_000));
+        let decided_us = consent.decided_time.as_ref().and_then(valid_micros);
         Some(Answer {
             purpose: consent.purpose.as_str().into(),
             channel: consent.channel.as_str().into(),

@@ -1,6 +1,6 @@
 //! Writing what the domain knows as the contract's messages.
 
-use prost_types::Timestamp;
+use kit::time::timestamp;
 use proto::identity::v1::{Evidence, Profile, Trait, evidence};
 use proto::r#type::v1::{Consent, ConsentState, Identifier};
 
@@ -101,9 +101,4 @@ fn evidence(
 
 fn identifier(kind: &str, value: &str) -> Identifier {
     Identifier { kind: kind.to_owned(), value: value.to_owned() }
-}
-
-/// Returns a time on the wire from microseconds since the Unix epoch.
-pub(crate) fn timestamp(time_us: i64) -> Timestamp {
-    Timestamp { seconds: time_us.div_euclid(1_000_000), nanos: (time_us.rem_euclid(1_000_000) * 1_000) as i32 }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use eventlog::{EventLog, Follower, FollowerOptions, LogOptions, UnitKind};
+use eventlog::{EventLog, Follower, FollowerOptions, LogOptions, RetentionConfig, UnitKind};
 use kit::{
     Clock, Error, MAX_MESSAGE_BYTES,
     auth::Authority,
@@ -46,6 +46,7 @@ pub struct Deps {
 pub struct Identity {
     shared: Shared,
     batch: usize,
+    retention: RetentionConfig,
     authority: Authority,
     metrics: Metrics,
     shutdown: Shutdown,
@@ -54,11 +55,12 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Builds the service; nothing runs until [`start`](Self::start).
+    /// Builds the service; nothing runs until [`start`](Self::start). Refuses a database whose migrations are not applied.
     pub async fn build(config: &Config, deps: Deps) -> Result<Self, Error> {
         let mut violations = kit::Violations::new();
         config.validate(&mut violations);
         violations.finish()?;
+        deps.db.require_current(&[&MIGRATIONS, &eventlog::MIGRATIONS]).await?;
 
         let options = LogOptions { partitions: config.log.partitions, ..LogOptions::default() };
         let log = EventLog::new(deps.db.clone(), PUBLISHED_LOG, options, deps.clock.clone(), &deps.metrics);
@@ -72,6 +74,7 @@ impl Identity {
         Ok(Self {
             shared,
             batch: config.follower.batch,
+            retention: config.retention.clone(),
             authority: deps.authority,
             metrics: deps.metrics,
             shutdown: deps.shutdown,
@@ -84,15 +87,17 @@ impl Identity {
     pub fn routes(&self) -> Routes {
         let identity = IdentityServiceServer::new(IdentityRpc { shared: self.shared.clone() })
             .max_decoding_message_size(MAX_MESSAGE_BYTES);
-        let log = LogServiceServer::new(self.shared.log.service()).max_decoding_message_size(MAX_MESSAGE_BYTES);
+        let log =
+            LogServiceServer::new(self.shared.log.service(&self.shutdown)).max_decoding_message_size(MAX_MESSAGE_BYTES);
         Services::new(FOLLOWER, self.authority.clone(), self.metrics.clone(), self.readiness.clone())
             .add(identity)
             .add(log)
             .build()
     }
 
-    /// Begins to follow the event log.
+    /// Begins to follow the event log, and to keep its own within bounds.
     pub fn start(&self) {
+        self.shared.log.keep_within(&self.retention, &self.shutdown);
         let mut options = FollowerOptions::new(
             FOLLOWER,
             FOLLOWED_LOG,
@@ -114,14 +119,14 @@ impl Service for Identity {
 
     async fn migrate(config: &Config) -> Result<(), Error> {
         let db = open(config).await?;
-        migrate(&db).await
+        db.migrate(&eventlog::MIGRATIONS).await?;
+        db.migrate(&MIGRATIONS).await?;
+        db.close().await;
+        Ok(())
     }
 
     async fn open(config: &Config, process: Process) -> Result<Self, Error> {
         let db = open(config).await?;
-        if config.store.migrate {
-            migrate(&db).await?;
-        }
         let cache = Cache::open(config.store.cache_url.expose()).await?;
         let credential = Credential::service(&process.authority, Self::NAME);
         let ingestion = channel::remote(&config.gateway.url, ChannelOptions::new(credential).target("ingestion"))?;
@@ -150,10 +155,4 @@ impl Service for Identity {
 async fn open(config: &Config) -> Result<Db, Error> {
     let options = OpenOptions { max_connections: config.store.max_connections, ..OpenOptions::default() };
     Ok(Db::open(config.store.url.expose(), options).await?)
-}
-
-async fn migrate(db: &Db) -> Result<(), Error> {
-    db.migrate(&eventlog::MIGRATIONS).await?;
-    db.migrate(&MIGRATIONS).await?;
-    Ok(())
 }

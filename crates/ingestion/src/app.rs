@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use eventlog::EventLog;
 use kit::{Clock, TenantId};
 use store::Db;
 
 use crate::directory::Directory;
-use crate::intake::{Intake, LaneKeeper, Source};
+use crate::intake::{Intake, LaneKeeper, Source, Tail};
 use crate::metrics::IntakeMetrics;
+use crate::quotas::Quotas;
 use crate::seal::Sealer;
 
 /// The parts that the RPCs share.
@@ -19,6 +21,11 @@ pub(crate) struct App {
     pub(crate) metrics: IntakeMetrics,
     pub(crate) sealer: Arc<Sealer>,
     pub(crate) lane_keeper: LaneKeeper,
+    pub(crate) log: EventLog,
+    pub(crate) tail: Tail,
+    pub(crate) quotas: Quotas,
+    /// How long a dead letter is kept, in microseconds; `None` for ever.
+    pub(crate) dead_letter_life_us: Option<i64>,
 }
 
 impl App {

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use eventlog::RetentionConfig;
 use kit::Violations;
 use kit::binary::ServiceConfig;
 use kit::config::{AuthConfig, ClockConfig, Secret, ServerConfig, StoreConfig, TelemetryConfig};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::currency::Currency;
 use crate::domain::write_key;
+use kit::Currency;
 
 /// Configuration of ingestion.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -32,6 +33,8 @@ pub struct Config {
     pub consent: ConsentConfig,
     /// What is added to events.
     pub enrich: EnrichConfig,
+    /// How long the event log is kept.
+    pub retention: RetentionConfig,
 }
 
 /// Section `[collect]`.
@@ -47,17 +50,35 @@ pub struct CollectConfig {
     /// How long a write key or a source is used without asking the store again, in milliseconds. A key that is revoked
     /// at one replica ends at the others within this time. At most 60000.
     pub source_cache_ms: u64,
+    /// How long a dead letter waits to be mended, in days; then it is removed and counted. 0 keeps it for ever. At most
+    /// 3650.
+    pub dead_letter_days: u32,
+    /// A transaction that has been going on for so many seconds says that the store is slow: what comes then is told to
+    /// come again, while its sender still listens. 1 to 3600.
+    pub slow_store_seconds: u32,
 }
 
 impl Default for CollectConfig {
     fn default() -> Self {
-        Self { dedupe_days: 7, partitions: 8, queue_kib: 65_536, source_cache_ms: 2_000 }
+        Self {
+            dedupe_days: 7,
+            partitions: 8,
+            queue_kib: 65_536,
+            source_cache_ms: 2_000,
+            dead_letter_days: 365,
+            slow_store_seconds: 5,
+        }
     }
 }
 
 impl CollectConfig {
     pub(crate) fn dedupe_window_us(&self) -> i64 {
         i64::from(self.dedupe_days) * 24 * 3_600 * 1_000_000
+    }
+
+    /// How long a dead letter is kept, in microseconds; `None` for ever.
+    pub(crate) fn dead_letter_life_us(&self) -> Option<i64> {
+        (self.dead_letter_days > 0).then(|| i64::from(self.dead_letter_days) * 24 * 3_600 * 1_000_000)
     }
 
     pub(crate) fn source_cache_ttl(&self) -> Duration {
@@ -144,6 +165,11 @@ impl ServiceConfig for Config {
         violations.check((1..=1024).contains(&collect.partitions), "collect.partitions", "must be 1 to 1024");
         violations.check(collect.queue_kib >= 1024, "collect.queue_kib", "must be 1024 or more");
         violations.check(collect.source_cache_ms <= 60_000, "collect.source_cache_ms", "must be at most 60000");
+        let is_bounded = (1..=3_600).contains(&collect.slow_store_seconds);
+        violations.check(is_bounded, "collect.slow_store_seconds", "must be 1 to 3600");
+        violations.check(collect.dead_letter_days <= 3_650, "collect.dead_letter_days", "must be at most 3650");
+
+        self.retention.validate("retention", violations);
 
         let secret = self.consent.seal_secret.expose();
         let strong = secret.is_empty() || secret.chars().count() >= 16;

@@ -1,4 +1,4 @@
-//! Which source a write key or a source id stands for.
+//! Which source a write key or a source id stands for, and what it is held to.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,18 +11,24 @@ use store::{Db, Error};
 use subtle::ConstantTimeEq;
 
 use crate::domain::consent::Policy;
-use crate::domain::currency::Currency;
 use crate::domain::edge::Enricher;
-use crate::domain::instant::to_timestamp;
-use crate::domain::source::{Edge, SourceProfile};
+use crate::domain::plan::Plan;
+use crate::domain::source::{Controls, Edge, SourceProfile};
 use crate::domain::write_key::{self, KeyHash};
+use crate::plans::compile_stored;
 use crate::store::consent_policies::{self, PolicyRow};
 use crate::store::sources::{self, SourceRow};
-use crate::store::write_keys;
+use crate::store::{controls, plans, write_keys};
 use crate::ttl_cache::TtlCache;
+use kit::Currency;
+use kit::time::timestamp;
 
 /// A key that is unknown may be made known by another replica: that is looked at again soon.
 const UNKNOWN_TTL: Duration = Duration::from_millis(500);
+/// How long a compiled plan is kept; a changed one is compiled at once.
+const PLAN_TTL: Duration = Duration::from_secs(3_600);
+
+type SourceKey = (TenantId, String);
 
 /// The sources, looked up in the store at most every few seconds.
 pub(crate) struct Directory {
@@ -30,12 +36,21 @@ pub(crate) struct Directory {
     ttl: Duration,
     enricher: Arc<Enricher>,
     by_key: TtlCache<KeyHash, Option<Arc<SourceProfile>>>,
-    by_id: TtlCache<(TenantId, String), Arc<SourceProfile>>,
+    by_id: TtlCache<SourceKey, Arc<SourceProfile>>,
+    plans: TtlCache<SourceKey, Compiled>,
+}
+
+/// A plan with the version and the time that tell it from others of its source.
+#[derive(Clone)]
+struct Compiled {
+    version: i64,
+    update_us: i64,
+    plan: Option<Arc<Plan>>,
 }
 
 impl Directory {
     pub(crate) fn new(db: Db, ttl: Duration, enricher: Arc<Enricher>) -> Self {
-        Self { db, ttl, enricher, by_key: TtlCache::new(), by_id: TtlCache::new() }
+        Self { db, ttl, enricher, by_key: TtlCache::new(), by_id: TtlCache::new(), plans: TtlCache::new() }
     }
 
     /// Returns the source that a write key opens.
@@ -81,7 +96,17 @@ impl Directory {
         self.by_id.clear();
     }
 
+    /// Forgets what a source is held to: it was changed just now.
+    pub(crate) fn forget_controls(&self, tenant: &TenantId, source_id: &str) {
+        let key = (tenant.clone(), source_id.to_owned());
+        self.plans.remove(&key);
+        self.by_id.remove(&key);
+        // Which of the keys are the source's is not known here.
+        self.by_key.clear();
+    }
+
     async fn profile(&self, tenant: TenantId, row: SourceRow) -> Result<SourceProfile, Error> {
+        let controls = self.controls(&tenant, &row.source_id).await?;
         let policy = consent_policies::find(&self.db, &tenant, &row.source_id).await?;
         let policy = policy.as_ref().map(policy_of).transpose()?;
         Ok(SourceProfile {
@@ -90,11 +115,41 @@ impl Directory {
             party: enumeration(row.party, Party::First),
             medium: enumeration(row.medium, Medium::Online),
             default_currency: Currency::parse(&row.default_currency),
+            controls,
             edge: Edge {
                 policy: Arc::new(policy.as_ref().map(Policy::new).unwrap_or_default()),
                 enricher: Arc::clone(&self.enricher),
             },
         })
+    }
+
+    async fn controls(&self, tenant: &TenantId, source_id: &str) -> Result<Controls, Error> {
+        let held = controls::find(&self.db, tenant, source_id).await?;
+        let plan = match held.plan {
+            Some((version, update_us)) => self.plan(tenant, source_id, version, update_us).await?,
+            None => None,
+        };
+        Ok(Controls { plan, quota: held.quota })
+    }
+
+    /// Returns a plan, compiled; `None` when it looks at nothing.
+    async fn plan(
+        &self,
+        tenant: &TenantId,
+        source_id: &str,
+        version: i64,
+        update_us: i64,
+    ) -> Result<Option<Arc<Plan>>, Error> {
+        let key = (tenant.clone(), source_id.to_owned());
+        let is_current = |known: &Compiled| known.version == version && known.update_us == update_us;
+        if let Some(known) = self.plans.get(&key).filter(is_current) {
+            return Ok(known.plan);
+        }
+        let Some(row) = plans::find(&self.db, tenant, source_id).await? else { return Ok(None) };
+        let (version, update_us) = (row.version, row.update_us);
+        let plan = compile_stored(row)?.filter(Plan::is_on).map(Arc::new);
+        self.plans.insert(key, Compiled { version, update_us, plan: plan.clone() }, PLAN_TTL);
+        Ok(plan)
     }
 }
 
@@ -105,7 +160,7 @@ pub(crate) fn policy_of(row: &PolicyRow) -> Result<ConsentPolicy, Error> {
     Ok(ConsentPolicy {
         source_id: row.source_id.clone(),
         version: row.version,
-        update_time: Some(to_timestamp(row.update_us)),
+        update_time: Some(timestamp(row.update_us)),
         ..policy
     })
 }

@@ -1,10 +1,10 @@
 //! The door: every signal comes in here, is checked, told from its repetitions, and kept before it is acknowledged.
 //!
-//! This crate owns the event log, the sources with their write keys, the dead letters and the deduplication window. It
-//! alone knows the Segment vocabulary. It promises that an acknowledged event is committed, once for each message id of
-//! a source within the window; that a bad event harms none of its neighbours and is kept with the reason; and that what
-//! cannot be stored is never acknowledged. One transaction serves all requests that wait: it decides what is a
-//! duplicate, appends, counts, and keeps the dead letters. See `intake/commit.rs`.
+//! This crate owns the event log, the sources with their write keys, quotas and tracking plans, the dead letters and the
+//! deduplication window. It alone knows the Segment vocabulary. It promises that an acknowledged event is committed,
+//! once for each message id of a source within the window; that a bad event harms none of its neighbours and is kept
+//! with the reason; and that what cannot be stored is never acknowledged. One transaction serves all requests that wait:
+//! it decides what is a duplicate, appends, counts, and keeps the dead letters. See `intake/commit.rs`.
 //!
 //! To add an event type: add its body to `comptoir.event.v1`, its rules to `domain/check_body.rs` and
 //! `domain/texts.rs`, and for Segment clients its name to `domain/vocabulary.rs` and its reading to
@@ -18,11 +18,14 @@ mod domain;
 mod door;
 mod geo_file;
 mod grpc;
+mod history;
 mod intake;
 mod metrics;
 #[cfg(test)]
 #[path = "../tests/rpc/mmdb.rs"]
 mod mmdb;
+mod plans;
+mod quotas;
 mod registry;
 mod seal;
 mod service;
@@ -30,6 +33,7 @@ mod store;
 mod ttl_cache;
 mod upkeep;
 
+pub use crate::store::seen::remember;
 pub use config::{BootstrapConfig, CollectConfig, Config, ConsentConfig, EnrichConfig};
 pub use service::{Deps, Ingestion, LOG};
 

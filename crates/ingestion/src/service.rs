@@ -1,8 +1,9 @@
 //! Putting the service together.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use eventlog::{EventLog, LogOptions};
+use eventlog::{EventLog, LogOptions, RetentionConfig};
 use kit::auth::Authority;
 use kit::binary::Process;
 use kit::metrics::Metrics;
@@ -10,11 +11,13 @@ use kit::server::{Readiness, ReadyHandle, Services};
 use kit::shutdown::Shutdown;
 use kit::{Clock, Error};
 use proto::ingestion::v1::consent_service_server::ConsentServiceServer;
+use proto::ingestion::v1::context_service_server::ContextServiceServer;
 use proto::ingestion::v1::dead_letter_service_server::DeadLetterServiceServer;
 use proto::ingestion::v1::ingestion_service_server::IngestionServiceServer;
 use proto::ingestion::v1::source_service_server::SourceServiceServer;
+use proto::ingestion::v1::tracking_plan_service_server::TrackingPlanServiceServer;
 use proto::log::v1::log_service_server::LogServiceServer;
-use store::{Db, OpenOptions};
+use store::{Cache, Db, OpenOptions};
 use tonic::service::Routes;
 
 use crate::MIGRATIONS;
@@ -24,8 +27,9 @@ use crate::directory::Directory;
 use crate::domain::edge::Enricher;
 use crate::geo_file::GeoFile;
 use crate::grpc::Rpc;
-use crate::intake::{Intake, IntakeParts, LaneKeeper};
+use crate::intake::{Intake, IntakeParts, LaneKeeper, Tail};
 use crate::metrics::IntakeMetrics;
+use crate::quotas::Quotas;
 use crate::seal::Sealer;
 use crate::upkeep;
 
@@ -46,6 +50,8 @@ pub struct Deps {
     pub shutdown: Shutdown,
     /// Where it says that it is ready.
     pub readiness: Readiness,
+    /// What sources have left of their quotas, shared by replicas.
+    pub cache: Cache,
 }
 
 /// The ingestion service, built.
@@ -55,6 +61,8 @@ pub struct Ingestion {
     shutdown: Shutdown,
     dedupe_window_us: i64,
     geo_file: Option<Arc<GeoFile>>,
+    log: EventLog,
+    retention: RetentionConfig,
     /// Handed to the readiness task once.
     ready: Mutex<Option<ReadyHandle>>,
 }
@@ -62,9 +70,10 @@ pub struct Ingestion {
 impl Ingestion {
     /// Builds the service. The task that commits events starts at once, the rest with [`start`](Self::start).
     ///
-    /// Makes the source that `[bootstrap]` names. Must be called inside a Tokio runtime.
+    /// Refuses a database whose migrations are not applied. Makes the source that `[bootstrap]` names. Must be called inside a Tokio runtime.
     pub async fn build(config: &Config, deps: Deps) -> Result<Self, Error> {
-        let Deps { db, clock, authority, metrics, shutdown, readiness } = deps;
+        let Deps { db, clock, authority, metrics, shutdown, readiness, cache } = deps;
+        db.require_current(&[&MIGRATIONS, &eventlog::MIGRATIONS]).await?;
         let ready = readiness.register("ingestion");
         let counted = IntakeMetrics::new(&metrics);
         let options = LogOptions { partitions: config.collect.partitions, ..LogOptions::default() };
@@ -80,19 +89,26 @@ impl Ingestion {
             sealer: Arc::clone(&sealer),
             metrics: counted.clone(),
         };
+        let tail = Tail::default();
         let parts = IntakeParts {
             db: db.clone(),
             log: log.clone(),
             clock: clock.clone(),
             metrics: counted.clone(),
+            tail: tail.clone(),
             dedupe_window_us,
             sealer: Arc::clone(&sealer),
             queue_weight: config.collect.queue_kib as usize,
+            slow_commit: Duration::from_secs(config.collect.slow_store_seconds.into()),
         };
         let app = Arc::new(App {
             directory: Directory::new(db.clone(), config.collect.source_cache_ttl(), enricher),
             intake: Intake::spawn(parts, &shutdown),
             metrics: counted,
+            quotas: Quotas::new(cache),
+            dead_letter_life_us: config.collect.dead_letter_life_us(),
+            log: log.clone(),
+            tail,
             clock,
             db,
             sealer,
@@ -106,10 +122,14 @@ impl Ingestion {
             .add(IngestionServiceServer::new(rpc.clone()).max_decoding_message_size(largest))
             .add(SourceServiceServer::new(rpc.clone()).max_decoding_message_size(largest))
             .add(ConsentServiceServer::new(rpc.clone()).max_decoding_message_size(largest))
-            .add(DeadLetterServiceServer::new(rpc).max_decoding_message_size(largest))
-            .add(LogServiceServer::new(log.service()).max_decoding_message_size(largest))
+            .add(DeadLetterServiceServer::new(rpc.clone()).max_decoding_message_size(largest))
+            .add(ContextServiceServer::new(rpc.clone()).max_decoding_message_size(largest))
+            .add(TrackingPlanServiceServer::new(rpc).max_decoding_message_size(largest))
+            .add(LogServiceServer::new(log.service(&shutdown)).max_decoding_message_size(largest))
             .build();
-        Ok(Self { routes, app, shutdown, dedupe_window_us, geo_file, ready: Mutex::new(Some(ready)) })
+        let retention = config.retention.clone();
+        let ready = Mutex::new(Some(ready));
+        Ok(Self { routes, app, shutdown, dedupe_window_us, geo_file, log, retention, ready })
     }
 
     /// Returns what it serves.
@@ -125,6 +145,7 @@ impl Ingestion {
             if let Some(geo_file) = &self.geo_file {
                 geo_file.start(&self.shutdown);
             }
+            self.log.keep_within(&self.retention, &self.shutdown);
         }
     }
 }
@@ -143,12 +164,9 @@ impl kit::binary::Service for Ingestion {
 
     async fn open(config: &Config, process: Process) -> Result<Self, Error> {
         let db = open(config).await?;
-        if !(db.is_current(&eventlog::MIGRATIONS).await? && db.is_current(&MIGRATIONS).await?) {
-            let message = "the database lacks migrations; run `migrate` first";
-            return Err(Error::failed_precondition("MIGRATIONS_PENDING", message));
-        }
         let Process { clock, authority, metrics, shutdown, readiness } = process;
-        Self::build(config, Deps { db, clock, authority, metrics, shutdown, readiness }).await
+        let cache = Cache::open(config.store.cache_url.expose()).await?;
+        Self::build(config, Deps { db, clock, authority, metrics, shutdown, readiness, cache }).await
     }
 
     fn routes(&self) -> Routes {

@@ -1,16 +1,18 @@
-//! What goes on in the background: the deduplication window is swept, what waits for consent is looked after, and
-//! readiness follows the store.
+//! What goes on in the background: the deduplication window is swept, what waits for consent is looked after, dead
+//! letters that are too old go, those that wait are counted, and readiness follows the store.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kit::TenantId;
 use kit::server::ReadyHandle;
 use kit::shutdown::Shutdown;
 use store::{Db, Error};
 
 use crate::app::App;
 use crate::store::seen::{self, SLICES};
-use crate::store::sources;
+use crate::store::{letter_care, sources};
 
 /// One slice a second sweeps all of them in about 70 minutes. Real time: sweeping frees space, and nothing depends on
 /// when.
@@ -18,6 +20,10 @@ const SWEEP_PAUSE: Duration = Duration::from_secs(1);
 /// Real time as well, but by the service's clock an event expires.
 const LANE_PAUSE: Duration = Duration::from_secs(1);
 const PROBE_PAUSE: Duration = Duration::from_secs(2);
+/// Counting looks at all of them.
+const LETTERS_PAUSE: Duration = Duration::from_secs(60);
+/// Dead letters removed in one transaction.
+const EXPIRED_AT_ONCE: i64 = 500;
 
 /// Starts the background tasks.
 pub(crate) fn start(app: &Arc<App>, dedupe_window_us: i64, ready: ReadyHandle, shutdown: &Shutdown) {
@@ -31,6 +37,12 @@ pub(crate) fn start(app: &Arc<App>, dedupe_window_us: i64, ready: ReadyHandle, s
     let keeping = Arc::clone(app);
     shutdown.spawn("ingestion-consent-lane", async move {
         life.run_until_cancelled(keep_lane_for_ever(&keeping)).await;
+    });
+
+    let life = shutdown.token.clone();
+    let caring = Arc::clone(app);
+    shutdown.spawn("ingestion-dead-letters", async move {
+        life.run_until_cancelled(care_for_ever(&caring)).await;
     });
 
     let life = shutdown.token.clone();
@@ -73,6 +85,51 @@ async fn sweep(app: &App, slice: u16, dedupe_window_us: i64) -> Result<(), Error
         app.metrics.swept_messages.inc_by(removed);
     }
     Ok(())
+}
+
+async fn care_for_ever(app: &App) {
+    loop {
+        if let Err(error) = care(app).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "dead letters were not cared for");
+        }
+        tokio::time::sleep(LETTERS_PAUSE).await;
+    }
+}
+
+/// Removes the dead letters that are too old, never without a count, and counts those that wait.
+async fn care(app: &App) -> Result<(), Error> {
+    let now_us = app.clock.now_us();
+    if let Some(life_us) = app.dead_letter_life_us {
+        let cutoff_us = now_us.saturating_sub(life_us);
+        for tenant in sources::list_tenants(&app.db).await? {
+            expire(app, &tenant, cutoff_us).await?;
+        }
+    }
+    let waiting = letter_care::count(&app.db).await?;
+    let age_us = waiting.oldest_us.map_or(0, |oldest_us| now_us.saturating_sub(oldest_us).max(0));
+    app.metrics.dead_letters.set(waiting.letters);
+    app.metrics.unread_dead_letters.set(waiting.unread);
+    app.metrics.oldest_dead_letter.set(age_us / 1_000_000);
+    Ok(())
+}
+
+async fn expire(app: &App, tenant: &TenantId, cutoff_us: i64) -> Result<(), Error> {
+    loop {
+        let expired = letter_care::expire(&app.db, tenant, cutoff_us, EXPIRED_AT_ONCE).await?;
+        if expired.is_empty() {
+            return Ok(());
+        }
+        let mut unread: BTreeMap<&str, u64> = BTreeMap::new();
+        for letter in &expired {
+            app.metrics.count_expired(letter.was_read);
+            if !letter.was_read {
+                *unread.entry(&letter.source_id).or_default() += 1;
+            }
+        }
+        for (source_id, letters) in unread {
+            tracing::warn!(tenant.id = %tenant, source.id = source_id, letters, "dead letters expired that nobody has read");
+        }
+    }
 }
 
 /// Ready means that a transaction can be had: without one, nothing can be acknowledged.

@@ -13,15 +13,19 @@ pub mod binary;
 pub mod channel;
 mod clock;
 pub mod config;
+mod currency;
 mod error;
 pub mod metrics;
+pub mod paging;
 pub mod server;
 pub mod shutdown;
 pub mod status;
 pub mod telemetry;
 mod tenant;
+pub mod time;
 
 pub use clock::Clock;
+pub use currency::Currency;
 pub use error::{Error, FieldViolation, Kind, Violations};
 pub use tenant::TenantId;
 

@@ -64,6 +64,34 @@ impl From<Status> for Error {
     }
 }
 
+/// Says in our words what tonic says in its own when a message cannot be read: such a status has a code and a text only, and codes
+/// that blame the service for what the caller sent. A status that carries a reason is returned as it is.
+///
+/// [`server::Services`](crate::server::Services) does it for the message of a unary call; a handler that reads a stream of messages
+/// does it itself.
+pub fn unreadable(status: Status) -> Status {
+    if !status.details().is_empty() {
+        return status;
+    }
+    let (code, reason, message) = match status.code() {
+        Code::Internal => (Code::InvalidArgument, "MESSAGE_UNREADABLE", "the message cannot be read"),
+        Code::OutOfRange | Code::ResourceExhausted => {
+            (Code::InvalidArgument, "MESSAGE_TOO_LARGE", "the message cannot be taken")
+        }
+        Code::Unimplemented if status.message().is_empty() => {
+            (Code::Unimplemented, "METHOD_NOT_FOUND", "the service has no such method")
+        }
+        Code::Unimplemented => (Code::Unimplemented, "ENCODING_UNKNOWN", "the message cannot be decompressed"),
+        _ => return status,
+    };
+    let message = match status.message() {
+        "" => message.to_owned(),
+        detail => format!("{message}: {detail}"),
+    };
+    let details = ErrorDetails::with_error_info(reason, ERROR_DOMAIN, HashMap::<String, String>::new());
+    Status::with_error_details(code, message, details)
+}
+
 /// Logs the cause under a fresh id and returns a status that carries only the id.
 fn internal_status(error: &Error) -> Status {
     let incident_id = uuid::Uuid::now_v7();
@@ -179,6 +207,25 @@ mod tests {
         assert_eq!(received.reason, "LOG_FULL");
         assert_eq!(received.message, "the log cannot take it");
         assert_eq!(received.retry_after, Some(Duration::from_secs(2)));
+    }
+
+    #[test]
+    fn what_tonic_cannot_read_is_the_caller_s_fault_and_has_a_reason() {
+        for (status, code, reason) in [
+            (Status::internal("buffer underflow"), Code::InvalidArgument, "MESSAGE_UNREADABLE"),
+            (Status::out_of_range("found 9 bytes"), Code::InvalidArgument, "MESSAGE_TOO_LARGE"),
+            (Status::unimplemented(""), Code::Unimplemented, "METHOD_NOT_FOUND"),
+            (Status::unimplemented("`br` is not supported"), Code::Unimplemented, "ENCODING_UNKNOWN"),
+        ] {
+            let told = unreadable(status.clone());
+            assert_eq!(told.code(), code);
+            assert!(told.message().contains(status.message()), "{told:?}");
+            assert_eq!(told.get_details_error_info().unwrap().reason, reason);
+        }
+        let ours = Status::from(Error::internal("a cause"));
+        assert_eq!(unreadable(ours.clone()).code(), Code::Internal);
+        assert_eq!(unreadable(ours.clone()).message(), ours.message());
+        assert_eq!(unreadable(Status::cancelled("gone")).code(), Code::Cancelled);
     }
 
     #[test]

@@ -65,7 +65,7 @@ pub struct Deps {
     pub shutdown: Shutdown,
     /// What has to be ready before calls are welcome.
     pub readiness: Readiness,
-    /// Publishes the profile log.
+    /// Publishes the profile log, and knows who has become of a profile that was merged.
     pub identity: Channel,
 }
 
@@ -79,14 +79,7 @@ pub struct Recommendation {
 impl Recommendation {
     /// Builds the service; nothing runs yet. Refuses a database whose migrations are not applied.
     pub async fn build(config: &Config, deps: Deps) -> Result<Self, Error> {
-        for migrations in [&MIGRATIONS, &eventlog::MIGRATIONS] {
-            if !deps.db.is_current(migrations).await? {
-                return Err(Error::failed_precondition(
-                    "MIGRATIONS_PENDING",
-                    format!("the migrations {} have not been applied to the database", migrations.name),
-                ));
-            }
-        }
+        deps.db.require_current(&[&MIGRATIONS, &eventlog::MIGRATIONS]).await?;
         let shelves = Arc::new(Shelves::new(deps.db.clone(), config.memory.items));
         Ok(Self { deps, shelves, cached_profiles: config.memory.profiles })
     }
@@ -94,7 +87,12 @@ impl Recommendation {
     /// Returns what it serves.
     pub fn routes(&self) -> Routes {
         let deps = &self.deps;
-        let rpc = Rpc { db: deps.db.clone(), clock: deps.clock.clone(), shelves: self.shelves.clone() };
+        let rpc = Rpc {
+            db: deps.db.clone(),
+            clock: deps.clock.clone(),
+            shelves: self.shelves.clone(),
+            identity: deps.identity.clone(),
+        };
         let catalogue = CatalogueServiceServer::new(rpc.clone()).max_decoding_message_size(kit::MAX_MESSAGE_BYTES);
         let recommendation = RecommendationServiceServer::new(rpc).max_decoding_message_size(kit::MAX_MESSAGE_BYTES);
         Services::new(NAME, deps.authority.clone(), deps.metrics.clone(), deps.readiness.clone())

@@ -1,5 +1,6 @@
 //! Configuration.
 
+use eventlog::RetentionConfig;
 use kit::Violations;
 use kit::binary::ServiceConfig;
 use kit::config::{AuthConfig, ClockConfig, GatewayClientConfig, ServerConfig, StoreConfig, TelemetryConfig};
@@ -23,6 +24,8 @@ pub struct Config {
     pub gateway: GatewayClientConfig,
     /// Its own settings.
     pub scoring: ScoringConfig,
+    /// How long the score log is kept. A follower that begins anew knows of no segment entry that was dropped.
+    pub retention: RetentionConfig,
 }
 
 impl Default for Config {
@@ -35,6 +38,7 @@ impl Default for Config {
             clock: ClockConfig::default(),
             gateway: GatewayClientConfig::default(),
             scoring: ScoringConfig::default(),
+            retention: RetentionConfig::default(),
         }
     }
 }
@@ -47,11 +51,14 @@ pub struct ScoringConfig {
     pub people_in_memory: usize,
     /// Records after which a batch of the profile log is full. Default 2,000.
     pub batch_records: usize,
+    /// Partitions of the score log for each tenant, best as many as the profile log has. Never change it for a log that holds
+    /// records. 1 to 1024, default 8.
+    pub partitions: u32,
 }
 
 impl Default for ScoringConfig {
     fn default() -> Self {
-        Self { people_in_memory: 20_000, batch_records: 2_000 }
+        Self { people_in_memory: 20_000, batch_records: 2_000, partitions: 8 }
     }
 }
 
@@ -78,7 +85,9 @@ impl ServiceConfig for Config {
 
     fn validate(&self, violations: &mut Violations) {
         violations.check(self.scoring.people_in_memory >= 100, "scoring.people_in_memory", "must be 100 or more");
+        self.retention.validate("retention", violations);
         let batch = 1..=20_000;
         violations.check(batch.contains(&self.scoring.batch_records), "scoring.batch_records", "must be 1 to 20000");
+        violations.check((1..=1_024).contains(&self.scoring.partitions), "scoring.partitions", "must be 1 to 1024");
     }
 }

@@ -1,6 +1,8 @@
 use ::store::{Db, on};
 use kit::Error;
 
+use crate::store::shards;
+
 const DUE: &str = "
     SELECT COUNT(*)
       FROM profiles
@@ -9,14 +11,16 @@ const UNJUDGED: &str = "
     SELECT COUNT(*)
       FROM shards
       JOIN benches ON benches.tenant_id = shards.tenant_id
-     WHERE shards.judged_rules < benches.rules_version";
+     WHERE shards.judged_rules < benches.rules_version OR shards.judged_cuts < benches.cuts_version";
 
 /// Returns how much the keeper has left to do at `now_us`, in microseconds since the Unix epoch: people whose membership time
-/// alone may have changed, and shards not yet judged by the newest rules. For tools that wait until nothing is under way.
+/// alone may have changed, stale cuts, and shards not yet judged by the newest rules and cuts. For tools that wait until
+/// nothing is under way.
 pub async fn due_work(db: &Db, now_us: i64) -> Result<i64, Error> {
     let due: i64 =
         on!(db, pool => sqlx::query_scalar(DUE).bind(now_us).fetch_one(pool).await).map_err(::store::Error::from)?;
     let unjudged: i64 =
         on!(db, pool => sqlx::query_scalar(UNJUDGED).fetch_one(pool).await).map_err(::store::Error::from)?;
-    Ok(due + unjudged)
+    let stale = shards::freshness(db).await?.iter().filter(|fresh| fresh.is_stale(now_us)).count();
+    Ok(due + unjudged + i64::try_from(stale).unwrap_or(i64::MAX))
 }

@@ -1,7 +1,7 @@
 //! The service as a whole: built, mounted, started.
 
 use ::store::{Cache, Db, OpenOptions};
-use eventlog::{EventLog, Follower, FollowerHandle, FollowerOptions, LogOptions, UnitKind};
+use eventlog::{EventLog, Follower, FollowerHandle, FollowerOptions, LogOptions, RetentionConfig, UnitKind};
 use kit::auth::Authority;
 use kit::binary::{Process, Service};
 use kit::channel::{self, Channel, ChannelOptions, Credential};
@@ -35,7 +35,7 @@ pub struct Deps {
     pub readiness: Readiness,
     /// What may be lost. Scoring keeps nothing there.
     pub cache: Cache,
-    /// Leads to identity, whose profile log is followed.
+    /// Leads to identity, whose profile log is followed, and which knows who a merged profile has become.
     pub identity: Channel,
 }
 
@@ -44,32 +44,29 @@ pub struct Scoring {
     engine: Engine,
     deps: Deps,
     batch_records: usize,
+    retention: RetentionConfig,
 }
 
 impl Scoring {
     /// Name of the log that it publishes.
     pub const LOG: &'static str = "scores";
 
-    /// Builds the service without starting anything.
+    /// Builds the service without starting anything. Refuses a database whose migrations are not applied.
     pub async fn build(config: &Config, deps: Deps) -> Result<Self, Error> {
-        for migrations in [&MIGRATIONS, &eventlog::MIGRATIONS] {
-            if !deps.db.is_current(migrations).await? {
-                let message = format!("the migrations {:?} have not been applied", migrations.name);
-                return Err(Error::failed_precondition("MIGRATIONS_PENDING", message));
-            }
-        }
-        let scores =
-            EventLog::new(deps.db.clone(), Self::LOG, LogOptions::default(), deps.clock.clone(), &deps.metrics);
+        deps.db.require_current(&[&MIGRATIONS, &eventlog::MIGRATIONS]).await?;
+        let log_options = LogOptions { partitions: config.scoring.partitions, ..LogOptions::default() };
+        let scores = EventLog::new(deps.db.clone(), Self::LOG, log_options, deps.clock.clone(), &deps.metrics);
         let engine = Engine::new(deps.db.clone(), deps.clock.clone(), scores, config.scoring.people_in_memory);
-        Ok(Self { engine, deps, batch_records: config.scoring.batch_records })
+        let retention = config.retention.clone();
+        Ok(Self { engine, deps, batch_records: config.scoring.batch_records, retention })
     }
 
     /// Returns what it serves. Must be called inside a Tokio runtime.
     pub fn routes(&self) -> Routes {
-        let Deps { authority, metrics, readiness, .. } = &self.deps;
-        let scoring = ScoringServiceServer::new(ScoringRpc { engine: self.engine.clone() });
+        let Deps { authority, metrics, readiness, shutdown, identity, .. } = &self.deps;
+        let scoring = ScoringServiceServer::new(ScoringRpc { engine: self.engine.clone(), identity: identity.clone() });
         let segments = SegmentServiceServer::new(SegmentRpc { engine: self.engine.clone() });
-        let log = LogServiceServer::new(self.engine.scores.service());
+        let log = LogServiceServer::new(self.engine.scores.service(shutdown));
         Services::new("scoring", authority.clone(), metrics.clone(), readiness.clone())
             .add(scoring.max_decoding_message_size(MAX_MESSAGE_BYTES))
             .add(segments.max_decoding_message_size(MAX_MESSAGE_BYTES))
@@ -86,6 +83,7 @@ impl Scoring {
     pub fn start(&self) -> FollowerHandle {
         let Deps { db, clock, metrics, shutdown, readiness, identity, .. } = &self.deps;
         keeper::spawn(&self.engine, shutdown);
+        self.engine.scores.keep_within(&self.retention, shutdown);
         let mut options =
             FollowerOptions::new(NAME, LOG, UnitKind::Partition, db.clone(), identity.clone(), clock.clone());
         options.batch = self.batch_records;

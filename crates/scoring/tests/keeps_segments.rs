@@ -53,6 +53,28 @@ async fn a_time_that_passed_counts_before_what_comes_next() {
 }
 
 #[tokio::test]
+async fn an_order_that_is_told_again_with_an_earlier_time_draws_the_stay_back() {
+    for db in engines().await {
+        let mut shop = Shop::open(&db).await;
+        shop.put("buyers", "stats.order_count >= 1").await;
+        let (browser, server) = (at(START), at(START) - 120_000_000);
+        for time_us in [browser, server, browser] {
+            let order = shop.order(time_us, "o1", 10);
+            shop.tell(vec![("ann", order)]).await;
+        }
+
+        assert_eq!(
+            shop.told().await,
+            ["ann +buyers 2025-06-01 12:00", "ann +buyers 2025-06-01 11:58 not 2025-06-01 12:00"]
+        );
+        let request = ListSegmentMembersRequest { segment_id: "buyers".into(), ..Default::default() };
+        let members = shop.segments.list_segment_members(request).await.unwrap().into_inner().members;
+        assert_eq!(members[0].enter_time.unwrap().seconds, server / 1_000_000);
+        shop.close().await;
+    }
+}
+
+#[tokio::test]
 async fn a_changed_rule_judges_everyone_again_and_a_deleted_one_nobody() {
     for db in engines().await {
         let mut shop = Shop::open(&db).await;
@@ -134,6 +156,7 @@ async fn traits_consents_and_moved_cuts_are_followed() {
             records.push((name.as_str(), shop.order(time_us, name, 10)));
         }
         shop.tell(records).await;
+        shop.clock.advance(Duration::from_secs(5 * 60));
 
         let mut segments = shop.segments.clone();
         loop {

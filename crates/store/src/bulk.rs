@@ -1,7 +1,7 @@
 //! Sizes of statements that carry many rows.
 
 /// Most parameters that one statement may bind: SQLite takes 32,766, PostgreSQL 65,535.
-pub const MAX_PARAMETERS: usize = 30_000;
+const MAX_PARAMETERS: usize = 30_000;
 
 /// The sizes that [`chunks`] cuts large sets of rows into, largest first.
 const SIZES: [usize; 3] = [500, 100, 20];
@@ -23,9 +23,7 @@ pub fn chunks<T>(rows: &[T], columns: usize) -> impl Iterator<Item = &[T]> {
 }
 
 /// Returns how many rows of `columns` bound values fit into one statement; at least 1, at most 1,000.
-///
-/// For statements whose number of rows hardly varies; [`chunks`] is for all others.
-pub fn rows_per_statement(columns: usize) -> usize {
+fn rows_per_statement(columns: usize) -> usize {
     (MAX_PARAMETERS / columns.max(1)).clamp(1, 1_000)
 }
 

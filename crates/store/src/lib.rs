@@ -22,7 +22,7 @@ mod migrate;
 pub mod testing;
 mod tx;
 
-pub use bulk::{MAX_PARAMETERS, chunks, rows_per_statement};
+pub use bulk::chunks;
 pub use cache::Cache;
 pub use db::{Db, OpenOptions, SqliteDb};
 pub use error::{Cause, Error};

@@ -83,7 +83,21 @@ impl Db {
         Ok(())
     }
 
-    /// Whether every migration has been applied unchanged. `serve` refuses to start when not.
+    /// Fails unless every migration of `all` has been applied. What a service asks before it touches its tables.
+    pub async fn require_current(&self, all: &[&Migrations]) -> Result<(), kit::Error> {
+        for migrations in all {
+            if !self.is_current(migrations).await? {
+                let message = format!(
+                    "the database lacks migrations ({}): run `migrate`, or set store.migrate to true",
+                    migrations.name
+                );
+                return Err(kit::Error::failed_precondition("MIGRATIONS_PENDING", message));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether every migration has been applied unchanged.
     pub async fn is_current(&self, migrations: &Migrations) -> Result<bool, Error> {
         let table = migrations.table();
         let tables: i64 = match self {

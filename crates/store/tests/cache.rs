@@ -109,3 +109,25 @@ async fn a_cache_that_is_away_says_so() {
     let unknown = Cache::open("memcached://x").await.err().expect("there is no such cache");
     assert!(matches!(unknown, Error::Fatal(_)));
 }
+
+#[tokio::test]
+async fn a_bucket_may_go_into_debt_once_and_pays_it_back_with_time() {
+    for (engine, cache) in caches().await {
+        let key = key("bucket");
+        let burst = Duration::from_secs(2);
+        let draw = |cost: u64| cache.draw(&key, Duration::from_secs(cost), burst);
+
+        assert_eq!(draw(1).await.unwrap(), Duration::ZERO, "{engine}");
+        assert_eq!(draw(3_600).await.unwrap(), Duration::ZERO, "something was left");
+        for _ in 0..2 {
+            let wait = draw(1).await.unwrap();
+            assert!(wait > Duration::from_secs(3_000) && wait <= Duration::from_secs(3_599), "{wait:?}");
+        }
+
+        // What costs nothing owes nothing.
+        let free = self::key("free");
+        for _ in 0..10 {
+            assert_eq!(cache.draw(&free, Duration::ZERO, burst).await.unwrap(), Duration::ZERO);
+        }
+    }
+}

@@ -3,8 +3,10 @@
 mod api;
 mod bad_input;
 mod crash;
+mod crash_audit;
 mod one_process;
 mod online_retail;
 mod separate_processes;
 mod tenants;
 mod trace;
+mod unmigrated;

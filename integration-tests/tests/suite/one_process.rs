@@ -16,7 +16,9 @@ use mail_parser::MessageParser;
 use proto::{
     campaign::v1::{Gate, Message, Reason, gate::Verdict, message::State},
     event::v1::{event::Body, message_activity::Action},
-    scoring::v1::SummarizeOrdersRequest,
+    identity::v1::{GetProfileRequest, ListChangesRequest, get_profile_request::Key, profile_change},
+    recommendation::v1::RecommendRequest,
+    scoring::v1::{GetScoresRequest, SummarizeOrdersRequest},
 };
 use simulator::{IdentifierKind, World};
 
@@ -33,6 +35,7 @@ async fn lived_on(engine: Engine) -> anyhow::Result<()> {
     check_events(&shop.api, &world).await?;
     check_orders(&shop.api, &world).await?;
     check_people(&shop.api, &world).await?;
+    check_merged_ids(&shop.api).await?;
     check_mails(&subject, &shop.api).await?;
     check_decisions(&shop.api).await?;
     check_unsubscribe_link(&subject, &shop, &world).await?;
@@ -127,6 +130,36 @@ async fn check_people(api: &Api, world: &World) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The id of a profile that was merged away leads to the person it became, whoever is asked.
+async fn check_merged_ids(api: &Api) -> anyhow::Result<()> {
+    let request = ListChangesRequest { page_size: 500, ..ListChangesRequest::default() };
+    let changes = api.identity().list_changes(request).await?.into_inner().changes;
+    let merges = changes.into_iter().filter(|change| change.kind() == profile_change::Kind::Merge);
+    let mut with_scores = 0;
+    for absorbed in merges.flat_map(|merge| merge.other_profile_ids).take(30) {
+        let by_id = GetProfileRequest { key: Some(Key::ProfileId(absorbed.clone())) };
+        let survivor = api.identity().get_profile(by_id).await?.into_inner().profile.expect("a profile").profile_id;
+        assert_ne!(survivor, absorbed);
+
+        let scores_of = |profile_id: &str| GetScoresRequest { profile_id: profile_id.to_owned() };
+        let asked = api.scoring().get_scores(scores_of(&absorbed)).await.map(|found| found.into_inner());
+        let expected = api.scoring().get_scores(scores_of(&survivor)).await.map(|found| found.into_inner());
+        match (asked, expected) {
+            (Ok(asked), Ok(expected)) => {
+                assert_eq!(asked, expected);
+                with_scores += 1;
+            }
+            (asked, expected) => assert!(asked.is_err() && expected.is_err(), "{asked:?} is not {expected:?}"),
+        }
+        let products_for =
+            |profile_id: &str| RecommendRequest { profile_id: profile_id.to_owned(), ..Default::default() };
+        let asked = api.recommendation().recommend(products_for(&absorbed)).await?.into_inner();
+        assert_eq!(asked, api.recommendation().recommend(products_for(&survivor)).await?.into_inner());
+    }
+    assert!(with_scores > 0, "the scenario merges people who did something");
+    Ok(())
+}
+
 fn kind(kind: IdentifierKind) -> &'static str {
     match kind {
         IdentifierKind::UserId => "user_id",
@@ -146,7 +179,7 @@ async fn check_mails(subject: &Embedded, api: &Api) -> anyhow::Result<()> {
 
     let mut ids = BTreeSet::new();
     for mail in &mails {
-        let parsed = MessageParser::default().parse(&mail.raw).expect("a mail can be read");
+        let parsed = MessageParser::default().parse(&mail.bytes).expect("a mail can be read");
         let header = |name: &str| {
             let raw = parsed.header_raw(name).unwrap_or_default();
             raw.split_whitespace().collect::<Vec<_>>().join(" ")
@@ -154,9 +187,9 @@ async fn check_mails(subject: &Embedded, api: &Api) -> anyhow::Result<()> {
         let way_out = header("List-Unsubscribe");
         assert!(way_out.contains(&format!("<{}/u/", subject.url())), "List-Unsubscribe: {way_out}");
         assert_eq!(header("List-Unsubscribe-Post"), "List-Unsubscribe=One-Click");
-        assert!(mail.recipient.ends_with(".example"), "a mail to somebody real");
+        assert!(mail.to.ends_with(".example"), "a mail to somebody real");
 
-        let links = shop::links(&mail.raw).expect("a mail can be read");
+        let links = shop::links(&mail.bytes).expect("a mail can be read");
         assert!(!links.clicks.is_empty(), "a mail without a product: {}", links.subject);
         assert!(links.unsubscribe.is_some() && !links.subject.is_empty());
         assert!(ids.insert(links.message_id), "a mail came twice");
@@ -216,8 +249,8 @@ async fn check_silence_after_unsubscribing(subject: &Embedded, api: &Api) -> any
 async fn check_unsubscribe_link(subject: &Embedded, shop: &Shop, world: &World) -> anyhow::Result<()> {
     let quiet = latest_unsubscribed(shop, subject).await?;
     let mails = subject.post().all();
-    let mail = mails.iter().rev().find(|mail| !quiet.contains(&mail.recipient)).expect("somebody still reads");
-    let path = shop::links(&mail.raw).and_then(|links| links.unsubscribe).expect("a mail has a way out");
+    let mail = mails.iter().rev().find(|mail| !quiet.contains(&mail.to)).expect("somebody still reads");
+    let path = shop::links(&mail.bytes).and_then(|links| links.unsubscribe).expect("a mail has a way out");
     let mut web = subject.web()?;
     let before = Picture::take(&shop.api, &mails).await?;
 
@@ -240,8 +273,8 @@ async fn check_unsubscribe_link(subject: &Embedded, shop: &Shop, world: &World) 
     let morning = world.config().end() + Duration::hours(9);
     subject.set_intake(morning);
     subject.set_timers(morning);
-    let person = world.person(&mail.recipient).expect("mails go to the shop's people");
-    let body = basket(&mail.recipient, person.user_id.as_deref(), world);
+    let person = world.person(&mail.to).expect("mails go to the shop's people");
+    let body = basket(&mail.to, person.user_id.as_deref(), world);
     post_until_taken(&mut web, &shop.write_keys["site"], body.into()).await?;
     subject.settle().await?;
     subject.set_intake(morning + Duration::hours(3));
@@ -258,8 +291,8 @@ async fn check_unsubscribe_link(subject: &Embedded, shop: &Shop, world: &World) 
     assert_eq!(decided.len(), 1, "one basket, one decision: {decided:#?}");
     assert_eq!(decided[0].state(), State::Withheld, "{decided:#?}");
     assert!(matches!(decided[0].reason(), Reason::NoConsent | Reason::Suppressed), "{decided:#?}");
-    let to_them = subject.post().all().into_iter().filter(|one| one.recipient == mail.recipient).count();
-    let before = mails.iter().filter(|one| one.recipient == mail.recipient).count();
+    let to_them = subject.post().all().into_iter().filter(|one| one.to == mail.to).count();
+    let before = mails.iter().filter(|one| one.to == mail.to).count();
     assert_eq!(to_them, before, "a mail after unsubscribing");
     Ok(())
 }
@@ -278,7 +311,7 @@ async fn latest_unsubscribed(shop: &Shop, subject: &Embedded) -> anyhow::Result<
             addresses.extend(emails.map(|identifier| identifier.value.clone()));
         }
     }
-    let known: BTreeSet<String> = subject.post().all().into_iter().map(|mail| mail.recipient).collect();
+    let known: BTreeSet<String> = subject.post().all().into_iter().map(|mail| mail.to).collect();
     Ok(addresses.intersection(&known).cloned().collect())
 }
 

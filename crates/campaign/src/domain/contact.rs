@@ -40,7 +40,7 @@ pub(crate) struct Contact {
     pub(crate) orders: Vec<Order>,
 }
 
-/// A person's answer to one purpose on one channel, and the one before.
+/// A person's answer to one purpose on one channel.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct Answer {
     #[prost(string, tag = "1")]
@@ -49,15 +49,9 @@ pub(crate) struct Answer {
     pub(crate) channel: String,
     #[prost(bool, tag = "3")]
     pub(crate) granted: bool,
+    /// When it was given; of the same answer given again, one of these times.
     #[prost(int64, tag = "4")]
-    pub(crate) since_us: i64,
-    /// Whether there was another answer before; its own time is in `before_us`.
-    #[prost(bool, tag = "5")]
-    pub(crate) had_before: bool,
-    #[prost(bool, tag = "6")]
-    pub(crate) granted_before: bool,
-    #[prost(int64, tag = "7")]
-    pub(crate) before_us: i64,
+    pub(crate) decided_us: i64,
 }
 
 /// One change of a basket.
@@ -124,8 +118,11 @@ impl Contact {
             self.traits = kept().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
             changed = true;
         }
-        for consent in &profile.consents {
-            changed |= self.answer(consent);
+        // Who publishes knows every answer and keeps the newest, so that these stand in the place of those before.
+        let answers: Vec<Answer> = profile.consents.iter().filter_map(Answer::read).collect();
+        if self.answers != answers {
+            self.answers = answers;
+            changed = true;
         }
         changed
     }
@@ -135,47 +132,15 @@ impl Contact {
         self.traits.get(name).map(String::as_str)
     }
 
-    /// Takes in an answer. Of two answers the later by the person's own time counts, at the same instant the refusal.
-    pub(crate) fn answer(&mut self, consent: &Consent) -> bool {
-        let granted = match consent.state() {
-            ConsentState::Granted => true,
-            ConsentState::Denied => false,
-            ConsentState::Unspecified => return false,
-        };
-        let time_us = micros_or_zero(consent.decided_time.as_ref());
-        let key = (consent.purpose.as_str(), consent.channel.as_str());
-        match self.answers.binary_search_by(|known| (known.purpose.as_str(), known.channel.as_str()).cmp(&key)) {
-            Ok(index) => self.answers[index].tell(granted, time_us),
-            Err(index) => {
-                let answer = Answer {
-                    purpose: consent.purpose.clone(),
-                    channel: consent.channel.clone(),
-                    granted,
-                    since_us: time_us,
-                    ..Answer::default()
-                };
-                self.answers.insert(index, answer);
-                true
-            }
-        }
-    }
-
-    /// Whether the person had said yes to a purpose on a channel by `as_of_us`, and has not taken it back since.
+    /// Whether the person's newest answer to a purpose on a channel is yes, as far as is known now.
     ///
-    /// A refusal counts as soon as it is known, even when it was given after `as_of_us`: nobody is written to after a no.
-    pub(crate) fn consents(&self, purpose: &str, channel: &str, as_of_us: i64) -> bool {
-        let concerned = || {
-            self.answers
-                .iter()
-                .filter(|known| known.purpose == purpose && (known.channel == channel || known.channel.is_empty()))
-        };
-        let in_force = concerned().map(|known| (known.since_us, !known.granted)).max();
-        if in_force.is_none_or(|(_, denied)| denied) {
-            return false;
-        }
-        let then =
-            concerned().filter_map(|known| known.at(as_of_us)).map(|(time_us, granted)| (time_us, !granted)).max();
-        then.is_some_and(|(_, denied)| !denied)
+    /// Of an answer for the channel and one for all channels the newer counts, and of two at the same instant the refusal.
+    pub(crate) fn consents(&self, purpose: &str, channel: &str) -> bool {
+        let concerned = self
+            .answers
+            .iter()
+            .filter(|known| known.purpose == purpose && (known.channel == channel || known.channel.is_empty()));
+        concerned.map(|known| (known.decided_us, !known.granted)).max().is_some_and(|(_, denied)| !denied)
     }
 
     /// Takes in a change of the basket. Returns false when it was known or is too old to be kept.
@@ -258,36 +223,14 @@ impl Contact {
 }
 
 impl Answer {
-    fn tell(&mut self, granted: bool, time_us: i64) -> bool {
-        let newer = (time_us, !granted) > (self.since_us, !self.granted);
-        match (granted == self.granted, newer) {
-            // Said again: it has been so since the first time.
-            (true, true) => false,
-            (true, false) if time_us < self.since_us && !(self.had_before && self.before_us >= time_us) => {
-                self.since_us = time_us;
-                true
-            }
-            (true, false) => false,
-            (false, true) => {
-                (self.had_before, self.granted_before, self.before_us) = (true, self.granted, self.since_us);
-                (self.granted, self.since_us) = (granted, time_us);
-                true
-            }
-            (false, false) if !self.had_before || time_us > self.before_us => {
-                let changed = (self.had_before, self.granted_before, self.before_us) != (true, granted, time_us);
-                (self.had_before, self.granted_before, self.before_us) = (true, granted, time_us);
-                changed
-            }
-            (false, false) => false,
-        }
-    }
-
-    /// Returns the answer in force at an instant with its time.
-    fn at(&self, as_of_us: i64) -> Option<(i64, bool)> {
-        if self.since_us <= as_of_us {
-            return Some((self.since_us, self.granted));
-        }
-        (self.had_before && self.before_us <= as_of_us).then_some((self.before_us, self.granted_before))
+    fn read(consent: &Consent) -> Option<Self> {
+        let granted = match consent.state() {
+            ConsentState::Granted => true,
+            ConsentState::Denied => false,
+            ConsentState::Unspecified => return None,
+        };
+        let decided_us = micros_or_zero(consent.decided_time.as_ref());
+        Some(Self { purpose: consent.purpose.clone(), channel: consent.channel.clone(), granted, decided_us })
     }
 }
 
@@ -309,43 +252,31 @@ mod tests {
 
     fn told(consents: &[Consent]) -> Contact {
         let mut contact = Contact::default();
-        consents.iter().for_each(|consent| {
-            contact.answer(consent);
-        });
+        assert!(contact.update(&Profile { consents: consents.to_vec(), ..Profile::default() }));
         contact
     }
 
     #[test]
     fn the_newest_answer_counts_and_of_two_at_once_the_refusal() {
-        let (yes, no) = (consent(true, "email", 10), consent(false, "email", 20));
-        for order in [[yes.clone(), no.clone()], [no, yes]] {
-            assert!(!told(&order).consents("marketing", "email", 30));
-        }
+        let consents = |answers: &[Consent]| told(answers).consents("marketing", "email");
 
-        let (yes, no) = (consent(true, "email", 10), consent(false, "", 10));
-        for order in [[yes.clone(), no.clone()], [no, yes]] {
-            assert!(!told(&order).consents("marketing", "email", 30));
-        }
-        assert!(told(&[consent(false, "email", 10), consent(true, "", 20)]).consents("marketing", "email", 30));
-        assert!(!Contact::default().consents("marketing", "email", 30));
+        assert!(consents(&[consent(true, "email", 10)]));
+        assert!(!consents(&[consent(true, "email", 10), consent(false, "", 20)]));
+        assert!(consents(&[consent(false, "email", 10), consent(true, "", 20)]));
+        assert!(!consents(&[consent(true, "email", 10), consent(false, "", 10)]));
+        assert!(!consents(&[consent(true, "sms", 10)]));
+        assert!(!Contact::default().consents("marketing", "email"));
     }
 
     #[test]
-    fn a_yes_counts_from_its_time_and_a_no_as_soon_as_it_is_known() {
-        let later_yes = told(&[consent(false, "email", 10), consent(true, "email", 20)]);
-        assert!(!later_yes.consents("marketing", "email", 15));
-        assert!(later_yes.consents("marketing", "email", 20));
-
-        let later_no = told(&[consent(true, "email", 10), consent(false, "email", 20)]);
-        assert!(!later_no.consents("marketing", "email", 15));
-    }
-
-    #[test]
-    fn saying_the_same_again_changes_nothing() {
+    fn what_is_published_takes_the_place_of_what_was() {
         let mut contact = told(&[consent(true, "email", 10)]);
+        let again = Profile { consents: vec![consent(true, "email", 10)], ..Profile::default() };
+        let denied = Profile { consents: vec![consent(false, "email", 50)], ..Profile::default() };
 
-        assert!(!contact.answer(&consent(true, "email", 50)));
-        assert!(contact.consents("marketing", "email", 10));
+        assert!(!contact.update(&again));
+        assert!(contact.update(&denied));
+        assert!(!contact.consents("marketing", "email"));
     }
 
     #[test]

@@ -150,7 +150,7 @@ impl<'a> Asked<'a> {
 
     fn consent(&mut self, campaign: &Definition, contact: &Contact) -> Result<(), Outcome> {
         let purpose = &campaign.purpose;
-        if !contact.consents(purpose, EMAIL_NAME, self.facts.as_of_us) {
+        if !contact.consents(purpose, EMAIL_NAME) {
             let detail = format!("no consent to {purpose} by {EMAIL_NAME}");
             return self.refused("consent", Reason::NoConsent, detail);
         }
@@ -225,14 +225,12 @@ impl<'a> Asked<'a> {
 
 #[cfg(test)]
 mod tests {
-    use proto::r#type::v1::{Consent, ConsentState};
-
     use super::*;
     use crate::domain::{
         campaign::{check, definition, tests::basket_campaign},
-        contact::{BasketChange, Product},
+        contact::{Answer, BasketChange, Product},
         policy,
-        time::{DAY_US, HOUR_US, MINUTE_US, timestamp},
+        time::{DAY_US, HOUR_US, MINUTE_US},
     };
 
     /// Noon, UTC.
@@ -252,13 +250,7 @@ mod tests {
     impl Case {
         fn new() -> Self {
             let mut contact = Contact { email: "ann@shop.example".into(), ..Contact::default() };
-            contact.answer(&Consent {
-                purpose: "marketing".into(),
-                channel: String::new(),
-                state: ConsentState::Granted.into(),
-                decided_time: Some(timestamp(1)),
-                proof: String::new(),
-            });
+            contact.answers.push(Answer { purpose: "marketing".into(), granted: true, ..Answer::default() });
             let product = Product { product_id: "p".into(), ..Product::default() };
             contact.change_basket(BasketChange {
                 time_us: NOON - HOUR_US,

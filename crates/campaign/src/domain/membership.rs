@@ -19,6 +19,16 @@ impl Membership {
         (self.enter_us, self.exit_us) = (enter_us, 0);
     }
 
+    /// Takes in that the stay that began at `former_us` began at `enter_us`.
+    pub(crate) fn redate(&mut self, former_us: i64, enter_us: i64) {
+        if self.enter_us == former_us {
+            self.enter_us = enter_us;
+        }
+        if self.prev_enter_us == former_us {
+            self.prev_enter_us = enter_us;
+        }
+    }
+
     /// Takes in that the person left.
     pub(crate) fn exit(&mut self, exit_us: i64) {
         if self.exit_us == 0 {
@@ -48,5 +58,9 @@ mod tests {
 
         let inside: Vec<i64> = [5, 10, 19, 20, 29, 30, 99].into_iter().filter(|&at| stay.is_inside(at)).collect();
         assert_eq!(inside, [10, 19, 30, 99]);
+
+        stay.redate(30, 25);
+        stay.redate(7, 6);
+        assert!(stay.is_inside(25) && !stay.is_inside(24) && !stay.is_inside(6));
     }
 }

@@ -1,25 +1,15 @@
 //! Times and durations between the wire and microseconds.
 
+pub(crate) use kit::time::{SECOND_US, micros, timestamp};
 use prost_types::{Duration, Timestamp};
 
-pub(crate) const SECOND_US: i64 = 1_000_000;
 pub(crate) const MINUTE_US: i64 = 60 * SECOND_US;
 pub(crate) const HOUR_US: i64 = 60 * MINUTE_US;
 pub(crate) const DAY_US: i64 = 24 * HOUR_US;
 
-/// Returns microseconds since the Unix epoch.
-pub(crate) fn micros(time: &Timestamp) -> i64 {
-    time.seconds.saturating_mul(SECOND_US).saturating_add(i64::from(time.nanos) / 1_000)
-}
-
 /// Returns microseconds since the Unix epoch, 0 when unset.
 pub(crate) fn micros_or_zero(time: Option<&Timestamp>) -> i64 {
     time.map_or(0, micros)
-}
-
-/// Returns a time on the wire.
-pub(crate) fn timestamp(time_us: i64) -> Timestamp {
-    Timestamp { seconds: time_us.div_euclid(SECOND_US), nanos: (time_us.rem_euclid(SECOND_US) * 1_000) as i32 }
 }
 
 /// Returns a time on the wire; unset when `time_us` is 0, which stands for "not yet".

@@ -104,7 +104,7 @@ impl Engine {
             items.iter().filter_map(|item| item.product.as_ref()).map(|product| product.product_id.clone()).collect();
         message.address_hash = self.keys.address_hash(tenant, EMAIL, &contact.email);
 
-        let tracked = contact.consents("tracking_pixel", EMAIL_NAME, self.clock.now_us());
+        let tracked = contact.consents("tracking_pixel", EMAIL_NAME);
         let (html, text) = self.rewrite(tenant, &mut message, &rendered, tracked);
         let content = Content {
             message_id: &message.message_id,

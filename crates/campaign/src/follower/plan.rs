@@ -20,6 +20,8 @@ pub(crate) struct Plan {
     scheduled: BTreeMap<String, Message>,
     cancelled: BTreeSet<String>,
     moved: BTreeMap<String, String>,
+    /// By the id under which it was scheduled.
+    redated: BTreeMap<String, Message>,
 }
 
 /// What sets a message off.
@@ -37,23 +39,21 @@ pub(crate) struct Cause<'a> {
 impl Plan {
     /// Schedules the message that a cause sets off in a campaign.
     pub(crate) fn schedule(&mut self, tenant: &TenantId, campaign: &Definition, cause: Cause<'_>) {
-        let message_id = ids::message_id(tenant, &campaign.campaign_id, &cause.name).to_string();
-        self.cancelled.remove(&message_id);
-        let message = Message {
-            message_id: message_id.clone(),
-            campaign_id: campaign.campaign_id.clone(),
-            profile_id: cause.profile_id.to_owned(),
-            state: State::Scheduled,
-            purpose: campaign.purpose.clone(),
-            cause: cause.name,
-            trigger_text: cause.text,
-            trigger_us: cause.time_us,
-            due_us: cause.due_us,
-            fire_us: cause.due_us,
-            traceparent: cause.traceparent.to_owned(),
-            ..Message::default()
-        };
-        self.scheduled.insert(message_id, message);
+        let message = message(tenant, campaign, cause);
+        self.cancelled.remove(&message.message_id);
+        self.scheduled.insert(message.message_id.clone(), message);
+    }
+
+    /// Puts the message of a cause in the place of the one that was scheduled while the cause was known by another name.
+    pub(crate) fn redate(&mut self, tenant: &TenantId, campaign: &Definition, known_as: &str, cause: Cause<'_>) {
+        let known_id = ids::message_id(tenant, &campaign.campaign_id, known_as).to_string();
+        let message = message(tenant, campaign, cause);
+        let before = self.redated.iter().find(|(_, redated)| redated.message_id == known_id).map(|(id, _)| id.clone());
+        if self.scheduled.remove(&known_id).is_some() {
+            self.scheduled.insert(message.message_id.clone(), message);
+        } else {
+            self.redated.insert(before.unwrap_or(known_id), message);
+        }
     }
 
     /// Takes the message back that a cause has set off, if it is still scheduled.
@@ -91,7 +91,7 @@ impl Plan {
 
     /// Returns when the first of the scheduled messages is due.
     pub(crate) fn first_due_us(&self) -> Option<i64> {
-        self.scheduled.values().map(|message| message.fire_us).min()
+        self.scheduled.values().chain(self.redated.values()).map(|message| message.fire_us).min()
     }
 
     /// Writes everything.
@@ -100,9 +100,29 @@ impl Plan {
         messages::cancel(tx, tenant, &cancelled).await?;
         let scheduled: Vec<&Message> = self.scheduled.values().collect();
         messages::schedule(tx, tenant, &scheduled).await?;
+        for (known_id, message) in &self.redated {
+            messages::redate(tx, tenant, known_id, message).await?;
+        }
         for (message_id, profile_id) in &self.moved {
             messages::move_one(tx, tenant, message_id, profile_id).await?;
         }
         Ok(())
+    }
+}
+
+fn message(tenant: &TenantId, campaign: &Definition, cause: Cause<'_>) -> Message {
+    Message {
+        message_id: ids::message_id(tenant, &campaign.campaign_id, &cause.name).to_string(),
+        campaign_id: campaign.campaign_id.clone(),
+        profile_id: cause.profile_id.to_owned(),
+        state: State::Scheduled,
+        purpose: campaign.purpose.clone(),
+        cause: cause.name,
+        trigger_text: cause.text,
+        trigger_us: cause.time_us,
+        due_us: cause.due_us,
+        fire_us: cause.due_us,
+        traceparent: cause.traceparent.to_owned(),
+        ..Message::default()
     }
 }

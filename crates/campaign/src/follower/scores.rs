@@ -14,7 +14,7 @@ use crate::{
     domain::{
         campaign::{Definition, Trigger},
         ids,
-        time::micros_or_zero,
+        time::{micros, micros_or_zero},
     },
     engine::wake::Wake,
     store::{campaigns, memberships},
@@ -76,7 +76,11 @@ impl Fold for SegmentFold {
             let stay = stays.entry(key.clone()).or_default();
             match &score.body {
                 Some(Body::SegmentEntered(entered)) => {
-                    stay.enter(micros_or_zero(entered.enter_time.as_ref()));
+                    let enter_us = micros_or_zero(entered.enter_time.as_ref());
+                    match &entered.former_enter_time {
+                        Some(former) => stay.redate(micros(former), enter_us),
+                        None => stay.enter(enter_us),
+                    }
                     self.trigger(&mut plan, &campaigns, &score.profile_id, entered, traceparent);
                 }
                 Some(Body::SegmentExited(exited)) => stay.exit(micros_or_zero(exited.exit_time.as_ref())),
@@ -130,7 +134,13 @@ impl SegmentFold {
                 due_us,
                 traceparent,
             };
-            plan.schedule(&self.tenant, campaign, cause);
+            match &entered.former_enter_time {
+                Some(former) => {
+                    let known_as = ids::segment_cause(segment_id, profile_id, micros(former));
+                    plan.redate(&self.tenant, campaign, &known_as, cause);
+                }
+                None => plan.schedule(&self.tenant, campaign, cause),
+            }
         }
     }
 }

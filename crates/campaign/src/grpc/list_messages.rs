@@ -1,7 +1,7 @@
-use kit::{Error, TenantId};
+use kit::{Error, TenantId, Violations, paging};
 use proto::campaign::v1::{ListMessagesRequest, ListMessagesResponse, message::State as Asked};
 
-use super::{Rpc, page};
+use super::Rpc;
 use crate::{
     domain::message::State,
     store::listing::{self, Filter, Place},
@@ -12,26 +12,24 @@ pub(super) async fn handle(
     tenant: &TenantId,
     request: ListMessagesRequest,
 ) -> Result<ListMessagesResponse, Error> {
-    let size = page::size(request.page_size, 50, 500)?;
-    let after = place(&request.page_token)?;
+    let mut violations = Violations::new();
+    let size = paging::size(request.page_size, 50, 500, &mut violations);
+    let after = paging::place(&request.page_token, place, &mut violations);
+    violations.finish()?;
+
     let states = states(request.state());
     let filter =
         Filter { campaign_id: request.campaign_id, profile_id: request.profile_id, states, reason: request.reason };
-    let mut messages = listing::list(&rpc.engine.db, tenant, &filter, after.as_ref(), size + 1).await?;
+    let mut messages = listing::list(&rpc.engine.db, tenant, &filter, after.as_ref(), size as i64 + 1).await?;
     let next_page_token =
-        page::cut(&mut messages, size, |message| format!("{}/{}", message.decide_us, message.message_id));
+        paging::cut(&mut messages, size, |message| format!("{}/{}", message.decide_us, message.message_id));
     let messages = messages.into_iter().map(|message| message.shown()).collect();
     Ok(ListMessagesResponse { messages, next_page_token })
 }
 
-fn place(token: &str) -> Result<Option<Place>, Error> {
-    if token.is_empty() {
-        return Ok(None);
-    }
-    let text = page::after(token)?;
-    let (decide_us, message_id) = text.split_once('/').ok_or_else(page::wrong_token)?;
-    let decide_us = decide_us.parse().map_err(|_| page::wrong_token())?;
-    Ok(Some((decide_us, message_id.to_owned())))
+fn place(key: &str) -> Option<Place> {
+    let (decide_us, message_id) = key.split_once('/')?;
+    Some((decide_us.parse().ok()?, message_id.to_owned()))
 }
 
 fn states(asked: Asked) -> Vec<State> {

@@ -1,7 +1,7 @@
-use kit::{Error, TenantId};
+use kit::{Error, TenantId, Violations, paging};
 use proto::campaign::v1::{ListTemplatesRequest, ListTemplatesResponse};
 
-use super::{Rpc, page};
+use super::Rpc;
 use crate::store::templates;
 
 pub(super) async fn handle(
@@ -9,9 +9,12 @@ pub(super) async fn handle(
     tenant: &TenantId,
     request: ListTemplatesRequest,
 ) -> Result<ListTemplatesResponse, Error> {
-    let size = page::size(request.page_size, 100, 1_000)?;
-    let after = page::after(&request.page_token)?;
-    let mut templates = templates::list(&rpc.engine.db, tenant, &after, size + 1).await?;
-    let next_page_token = page::cut(&mut templates, size, |template| template.template_id.clone());
+    let mut violations = Violations::new();
+    let size = paging::size(request.page_size, 100, 1_000, &mut violations);
+    let after = paging::after(&request.page_token, &mut violations);
+    violations.finish()?;
+
+    let mut templates = templates::list(&rpc.engine.db, tenant, &after, size as i64 + 1).await?;
+    let next_page_token = paging::cut(&mut templates, size, |template| template.template_id.clone());
     Ok(ListTemplatesResponse { templates, next_page_token })
 }

@@ -12,7 +12,6 @@ mod link;
 mod list_campaigns;
 mod list_messages;
 mod list_templates;
-mod page;
 mod preview_template;
 mod put_campaign;
 mod put_template;

@@ -20,7 +20,7 @@ pub(super) async fn handle(rpc: &Rpc, request: RecordOpenRequest) -> Result<Reco
 
     let mut tx = engine.db.begin().await?;
     let Some(person) = found.contact(&mut tx).await? else { return Ok(RecordOpenResponse {}) };
-    if !person.1.consents("tracking_pixel", EMAIL_NAME, now_us) {
+    if !person.1.consents("tracking_pixel", EMAIL_NAME) {
         return Ok(RecordOpenResponse {});
     }
     if actor == Actor::Human {

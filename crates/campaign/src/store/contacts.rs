@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use ::store::{Db, Error, Tx, on, rows_per_statement, within};
+use ::store::{Db, Error, Tx, chunks, on, within};
 use kit::TenantId;
 use prost::Message;
 use sqlx::QueryBuilder;
@@ -37,7 +37,7 @@ pub(crate) async fn find_many(
     profile_ids: &[&str],
 ) -> Result<HashMap<String, Contact>, Error> {
     let mut found = HashMap::with_capacity(profile_ids.len());
-    for chunk in profile_ids.chunks(rows_per_statement(1)) {
+    for chunk in chunks(profile_ids, 1) {
         let rows: Vec<Row> = within!(tx, conn => select(tenant, chunk).build_query_as().fetch_all(&mut *conn).await)?;
         unpack_into(&mut found, rows)?;
     }
@@ -51,7 +51,7 @@ pub(crate) async fn read_many(
     profile_ids: &[&str],
 ) -> Result<HashMap<String, Contact>, Error> {
     let mut found = HashMap::with_capacity(profile_ids.len());
-    for chunk in profile_ids.chunks(rows_per_statement(1)) {
+    for chunk in chunks(profile_ids, 1) {
         let rows: Vec<Row> = on!(*db, pool => select(tenant, chunk).build_query_as().fetch_all(pool).await)?;
         unpack_into(&mut found, rows)?;
     }
@@ -83,7 +83,7 @@ fn unpack_into(found: &mut HashMap<String, Contact>, rows: Vec<Row>) -> Result<(
 pub(crate) async fn save(tx: &mut Tx, tenant: &TenantId, changed: &[(&str, Option<&Contact>)]) -> Result<(), Error> {
     let kept: Vec<(&str, Vec<u8>)> =
         changed.iter().filter_map(|(id, contact)| contact.map(|contact| (*id, contact.encode_to_vec()))).collect();
-    for chunk in kept.chunks(rows_per_statement(3)) {
+    for chunk in chunks(&kept, 3) {
         within!(tx, conn => {
             let mut insert = QueryBuilder::new(PUT);
             insert.push_values(chunk, |mut row, (profile_id, state)| {
@@ -94,7 +94,7 @@ pub(crate) async fn save(tx: &mut Tx, tenant: &TenantId, changed: &[(&str, Optio
         })?;
     }
     let forgotten: Vec<&str> = changed.iter().filter(|(_, contact)| contact.is_none()).map(|(id, _)| *id).collect();
-    for chunk in forgotten.chunks(rows_per_statement(1)) {
+    for chunk in chunks(&forgotten, 1) {
         within!(tx, conn => {
             let mut delete = QueryBuilder::new(DELETE);
             delete.push_bind(tenant.as_str()).push(" AND profile_id IN (");

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use ::store::{Db, Error, Tx, on, rows_per_statement, within};
+use ::store::{Db, Error, Tx, chunks, on, within};
 use kit::TenantId;
 use sqlx::QueryBuilder;
 
@@ -90,7 +90,7 @@ pub(crate) async fn past(
     since_us: i64,
 ) -> Result<HashMap<String, Vec<Past>>, Error> {
     let mut found: HashMap<String, Vec<Past>> = HashMap::new();
-    for chunk in profile_ids.chunks(rows_per_statement(1)) {
+    for chunk in chunks(profile_ids, 1) {
         let rows: Vec<(String, String, i64)> = within!(tx, conn => {
             let mut query = QueryBuilder::new(PAST);
             query.push_bind(since_us).push(" AND tenant_id = ").push_bind(tenant.as_str()).push(" AND profile_id IN (");

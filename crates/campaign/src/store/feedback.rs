@@ -1,6 +1,6 @@
 //! Events about messages, on their way to ingestion.
 
-use ::store::{Db, Error, Tx, on, rows_per_statement, within};
+use ::store::{Db, Error, Tx, chunks, on, within};
 use kit::TenantId;
 use prost::Message;
 use proto::event::v1::Event;
@@ -33,7 +33,7 @@ pub(crate) struct Outgoing {
 
 /// Keeps events until ingestion has taken them.
 pub(crate) async fn put(tx: &mut Tx, events: &[Outgoing]) -> Result<(), Error> {
-    for chunk in events.chunks(rows_per_statement(5)) {
+    for chunk in chunks(events, 5) {
         within!(tx, conn => {
             let mut insert = QueryBuilder::new(PUT);
             insert.push_values(chunk, |mut row, outgoing| {
@@ -60,7 +60,7 @@ pub(crate) async fn next(db: &Db, tenant: &TenantId, limit: i64) -> Result<Vec<(
 
 /// Removes events that ingestion has taken.
 pub(crate) async fn remove(tx: &mut Tx, tenant: &TenantId, event_ids: &[&str]) -> Result<(), Error> {
-    for chunk in event_ids.chunks(rows_per_statement(1)) {
+    for chunk in chunks(event_ids, 1) {
         within!(tx, conn => {
             let mut delete = QueryBuilder::new(DELETE);
             delete.push_bind(tenant.as_str()).push(" AND event_id IN (");

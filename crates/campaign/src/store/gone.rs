@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use ::store::{Error, Tx, rows_per_statement, within};
+use ::store::{Error, Tx, chunks, within};
 use kit::TenantId;
 use sqlx::QueryBuilder;
 
@@ -42,7 +42,7 @@ pub(crate) async fn resolve(
     let mut wanted: BTreeSet<String> = profile_ids.iter().map(|id| (*id).to_owned()).collect();
     while !wanted.is_empty() {
         let asked: Vec<String> = std::mem::take(&mut wanted).into_iter().collect();
-        for chunk in asked.chunks(rows_per_statement(1)) {
+        for chunk in chunks(&asked, 1) {
             let rows: Vec<(String, String)> = within!(tx, conn => {
                 let mut select = QueryBuilder::new(FIND_MANY);
                 select.push_bind(tenant.as_str()).push(" AND profile_id IN (");

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use ::store::{Error, Tx, rows_per_statement, within};
+use ::store::{Error, Tx, chunks, within};
 use kit::TenantId;
 use sqlx::QueryBuilder;
 
@@ -26,7 +26,7 @@ const DELETE_OF: &str = "DELETE FROM memberships WHERE tenant_id = $1 AND profil
 /// Returns the stays of these people, in all segments.
 pub(crate) async fn of_profiles(tx: &mut Tx, tenant: &TenantId, profile_ids: &[&str]) -> Result<Stays, Error> {
     let mut found = Stays::new();
-    for chunk in profile_ids.chunks(rows_per_statement(1)) {
+    for chunk in chunks(profile_ids, 1) {
         let rows: Vec<(String, String, i64, i64, i64, i64)> = within!(tx, conn => {
             let mut select = QueryBuilder::new(FIND_MANY);
             select.push_bind(tenant.as_str()).push(" AND profile_id IN (");
@@ -50,7 +50,7 @@ pub(crate) async fn save(
     tenant: &TenantId,
     stays: &[(&(String, String), &Membership)],
 ) -> Result<(), Error> {
-    for chunk in stays.chunks(rows_per_statement(7)) {
+    for chunk in chunks(stays, 7) {
         within!(tx, conn => {
             let mut insert = QueryBuilder::new(PUT);
             insert.push_values(chunk, |mut row, ((profile_id, segment_id), stay)| {

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use ::store::{Db, Error, Tx, on, rows_per_statement, within};
+use ::store::{Db, Error, Tx, chunks, on, within};
 use kit::TenantId;
 use prost::Message as _;
 use proto::campaign::v1::Gate;
@@ -16,7 +16,11 @@ pub(crate) const COLUMNS: &str = "message_id, campaign_id, profile_id, channel, 
        gates, products, links, address_hash";
 const PARAMETERS: usize = 25;
 
-const DO_NOTHING: &str = " ON CONFLICT (tenant_id, message_id) DO NOTHING";
+/// The earliest telling of a cause counts, whichever was read first.
+const IF_EARLIER: &str = "
+    ON CONFLICT (tenant_id, message_id) DO UPDATE
+       SET trigger_us = excluded.trigger_us, due_us = excluded.due_us, fire_us = excluded.fire_us
+     WHERE messages.state = 1 AND excluded.due_us < messages.due_us";
 const DECIDED: &str = "
     ON CONFLICT (tenant_id, message_id) DO UPDATE
        SET profile_id = excluded.profile_id, state = excluded.state, reason = excluded.reason, fire_us = excluded.fire_us,
@@ -25,6 +29,10 @@ const CANCEL: &str = "DELETE FROM messages WHERE state = 1 AND tenant_id = ";
 const MOVE_ONE: &str = "
     UPDATE messages
        SET profile_id = $3
+     WHERE tenant_id = $1 AND message_id = $2 AND state = 1";
+const REDATE: &str = "
+    UPDATE messages
+       SET message_id = $3, cause = $4, trigger_us = $5, due_us = $6, fire_us = $7
      WHERE tenant_id = $1 AND message_id = $2 AND state = 1";
 const MOVE_ALL: &str = "
     UPDATE messages
@@ -39,9 +47,10 @@ const ERASE: &str = "
        SET profile_id = '', cause = '', products = '[]', links = '[]', traceparent = '', trigger_text = ''
      WHERE tenant_id = $1 AND profile_id = $2";
 
-/// Schedules messages that are not known yet. A cause that is known sets off nothing again.
+/// Schedules messages that are not known yet. A cause that is known sets off nothing again; told to have been earlier, it
+/// draws what is still scheduled forward.
 pub(crate) async fn schedule(tx: &mut Tx, tenant: &TenantId, messages: &[&Message]) -> Result<(), Error> {
-    write(tx, tenant, messages, DO_NOTHING).await
+    write(tx, tenant, messages, IF_EARLIER).await
 }
 
 /// Writes what was decided about messages that were read in this transaction.
@@ -51,7 +60,7 @@ pub(crate) async fn save_decided(tx: &mut Tx, tenant: &TenantId, messages: &[&Me
 
 /// Writes rows, or changes those that are there as `conflict` says.
 async fn write(tx: &mut Tx, tenant: &TenantId, messages: &[&Message], conflict: &'static str) -> Result<(), Error> {
-    for chunk in messages.chunks(rows_per_statement(PARAMETERS)) {
+    for chunk in chunks(messages, PARAMETERS) {
         within!(tx, conn => {
             let mut insert = insert(tenant, chunk);
             insert.push(conflict);
@@ -71,7 +80,7 @@ pub(super) async fn change(
     due_by_us: Option<i64>,
 ) -> Result<HashSet<String>, Error> {
     let mut changed = HashSet::with_capacity(messages.len());
-    for chunk in messages.chunks(rows_per_statement(PARAMETERS)) {
+    for chunk in chunks(messages, PARAMETERS) {
         let ids: Vec<String> = within!(tx, conn => {
             let mut insert = insert(tenant, chunk);
             insert.push(conflict);
@@ -129,7 +138,7 @@ where
 
 /// Takes back messages that are still scheduled: what set them off was moved by something later.
 pub(crate) async fn cancel(tx: &mut Tx, tenant: &TenantId, message_ids: &[&str]) -> Result<(), Error> {
-    for chunk in message_ids.chunks(rows_per_statement(1)) {
+    for chunk in chunks(message_ids, 1) {
         within!(tx, conn => {
             let mut delete = QueryBuilder::new(CANCEL);
             delete.push_bind(tenant.as_str()).push(" AND message_id IN (");
@@ -148,6 +157,24 @@ pub(crate) async fn cancel(tx: &mut Tx, tenant: &TenantId, message_ids: &[&str])
 pub(crate) async fn move_one(tx: &mut Tx, tenant: &TenantId, message_id: &str, profile_id: &str) -> Result<(), Error> {
     within!(tx, conn => {
         sqlx::query(MOVE_ONE).bind(tenant.as_str()).bind(message_id).bind(profile_id).execute(&mut *conn).await.map(|_| ())
+    })?;
+    Ok(())
+}
+
+/// Puts a message in the place of the one that was scheduled while its cause was believed to be later. One that is decided stays.
+pub(crate) async fn redate(tx: &mut Tx, tenant: &TenantId, known_id: &str, message: &Message) -> Result<(), Error> {
+    within!(tx, conn => {
+        sqlx::query(REDATE)
+            .bind(tenant.as_str())
+            .bind(known_id)
+            .bind(&message.message_id)
+            .bind(&message.cause)
+            .bind(message.trigger_us)
+            .bind(message.due_us)
+            .bind(message.fire_us)
+            .execute(&mut *conn)
+            .await
+            .map(|_| ())
     })?;
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use ::store::{Db, Error, Tx, on, rows_per_statement, within};
+use ::store::{Db, Error, Tx, chunks, on, within};
 use kit::TenantId;
 use sqlx::QueryBuilder;
 
@@ -81,7 +81,7 @@ pub(crate) async fn find_many(
     address_hashes: &[Vec<u8>],
 ) -> Result<HashMap<Vec<u8>, String>, Error> {
     let mut found = HashMap::new();
-    for chunk in address_hashes.chunks(rows_per_statement(1)) {
+    for chunk in chunks(address_hashes, 1) {
         let rows: Vec<(Vec<u8>, String)> = within!(tx, conn => {
             let mut select = QueryBuilder::new(FIND_MANY);
             select.push_bind(tenant.as_str()).push(" AND channel = ").push_bind(i64::from(channel));

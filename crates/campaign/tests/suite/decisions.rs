@@ -302,6 +302,36 @@ async fn entering_a_segment_sets_a_message_off_unless_it_is_backfilled_or_left()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_turns_out_to_have_happened_earlier_falls_due_earlier_and_once() {
+    for db in databases().await {
+        let world = World::new().await;
+        let replica = shop(&world, db.handle(), vec![segment_entered(), post_purchase("thanks")]).await;
+        replica.set_policy(no_limits()).await;
+        world.tell(vec![customer("ann")]).await;
+        let (first, later) = (noon() + minutes(2), noon() + minutes(4));
+        // Told by the browser, then by the shop's server, whose time is the earlier.
+        world.tell(vec![did("ann", "e1", later, ordered("o1"))]).await;
+        world.score(vec![entered("ann", later, false)]).await;
+        replica.folded(&world).await;
+        world.tell(vec![did("ann", "e2", first, ordered("o1"))]).await;
+        world.score(vec![entered_earlier("ann", first, false, Some(later))]).await;
+
+        replica.pass(&world, minutes(200)).await;
+        // Once sent, nothing is drawn forward any more.
+        world.score(vec![entered_earlier("ann", noon(), false, Some(first))]).await;
+        replica.pass(&world, minutes(300)).await;
+
+        let messages = replica.all_messages().await;
+        let mut told: Vec<_> =
+            messages.iter().map(|message| (message.campaign_id.as_str(), message.trigger_time.unwrap())).collect();
+        told.sort_by_key(|(campaign_id, _)| *campaign_id);
+        assert_eq!(told, [("thanks", timestamp(first)), ("vip", timestamp(first))], "{}", db.engine());
+        assert_eq!(world.sink.count(), 2);
+        replica.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn reentry_same_second() {
     let db = sqlite().await;
     let world = World::new().await;

@@ -19,8 +19,8 @@ use proto::{
         CollectHttpRequest, CollectHttpResponse, CollectRequest, CollectResponse, CollectStreamRequest,
         CollectStreamResponse, CreateSourceRequest, CreateSourceResponse, CreateWriteKeyRequest,
         CreateWriteKeyResponse, GetSourceRequest, GetSourceResponse, ListSourcesRequest, ListSourcesResponse,
-        RevokeWriteKeyRequest, RevokeWriteKeyResponse, Source, SummarizeEventsRequest, SummarizeEventsResponse,
-        Verdict,
+        RevokeWriteKeyRequest, RevokeWriteKeyResponse, SetSourceQuotaRequest, SetSourceQuotaResponse, Source,
+        SummarizeEventsRequest, SummarizeEventsResponse, TailEventsRequest, TailEventsResponse, Verdict,
         ingestion_service_server::{IngestionService, IngestionServiceServer},
         source_service_server::{SourceService, SourceServiceServer},
         verdict::Outcome,
@@ -68,7 +68,8 @@ impl Publisher {
     }
 
     pub(crate) fn channel(&self) -> Channel {
-        let server = LogServiceServer::new(self.log.service()).max_decoding_message_size(kit::MAX_MESSAGE_BYTES);
+        let server = LogServiceServer::new(self.log.service(&kit::shutdown::Shutdown::new()))
+            .max_decoding_message_size(kit::MAX_MESSAGE_BYTES);
         let routes = Services::new("log", authority(), Metrics::new(), Readiness::new()).add(server).build();
         local(routes)
     }
@@ -236,6 +237,22 @@ impl SourceService for Neighbours {
         &self,
         _request: Request<RevokeWriteKeyRequest>,
     ) -> Result<Response<RevokeWriteKeyResponse>, Status> {
+        Err(Status::unavailable("not here"))
+    }
+
+    async fn set_source_quota(
+        &self,
+        _request: Request<SetSourceQuotaRequest>,
+    ) -> Result<Response<SetSourceQuotaResponse>, Status> {
+        Err(Status::unavailable("not here"))
+    }
+
+    type TailEventsStream = tokio_stream::Empty<Result<TailEventsResponse, Status>>;
+
+    async fn tail_events(
+        &self,
+        _request: Request<TailEventsRequest>,
+    ) -> Result<Response<Self::TailEventsStream>, Status> {
         Err(Status::unavailable("not here"))
     }
 }

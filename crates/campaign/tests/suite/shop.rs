@@ -178,7 +178,19 @@ pub(crate) fn viewed() -> Body {
 }
 
 pub(crate) fn entered(profile_id: &str, time: DateTime<Utc>, backfilled: bool) -> ScoreRecord {
-    let entered = SegmentEntered { segment_id: "vip".into(), enter_time: Some(timestamp(time)), backfilled };
+    entered_earlier(profile_id, time, backfilled, None)
+}
+
+/// Says of a stay that was told to have begun at `former` that it began at `time`.
+pub(crate) fn entered_earlier(
+    profile_id: &str,
+    time: DateTime<Utc>,
+    backfilled: bool,
+    former: Option<DateTime<Utc>>,
+) -> ScoreRecord {
+    let enter_time = Some(timestamp(time));
+    let entered =
+        SegmentEntered { segment_id: "vip".into(), enter_time, backfilled, former_enter_time: former.map(timestamp) };
     ScoreRecord { profile_id: profile_id.into(), body: Some(score_record::Body::SegmentEntered(entered)) }
 }
 

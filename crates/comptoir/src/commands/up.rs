@@ -2,10 +2,7 @@ use std::net::SocketAddr;
 
 use anyhow::Context;
 use clap::Args as ClapArgs;
-use tokio::{
-    net::TcpListener,
-    signal::unix::{SignalKind, signal},
-};
+use tokio::net::TcpListener;
 
 use super::{Settings, quiet_telemetry};
 use crate::platform::Platform;
@@ -36,7 +33,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     let clock = config.clock.open()?;
     let platform = Platform::open(config, clock).await?;
     platform.start();
-    stop_on_signal(&platform)?;
+    kit::binary::stop_on_signal(platform.shutdown())?;
     eprintln!("Comptoir serves on http://{address} (data in {})", platform.config().data.display());
     eprintln!(
         "The operator's key is in {}/secrets.toml; `comptoir tenant create NAME` makes a tenant and its key.",
@@ -51,25 +48,4 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
         Some(failure) => anyhow::bail!("{failure}"),
         None => Ok(()),
     }
-}
-
-/// Begins shutdown on the first `SIGTERM` or `SIGINT`; ends the process at once on the second.
-pub(super) fn stop_on_signal(platform: &Platform) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let shutdown = platform.shutdown().clone();
-    tokio::spawn(async move {
-        for attempt in 0..2 {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-            if attempt == 0 {
-                shutdown.begin();
-            } else {
-                std::process::exit(130);
-            }
-        }
-    });
-    Ok(())
 }

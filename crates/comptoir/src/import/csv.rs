@@ -1,7 +1,7 @@
 use std::{
     collections::VecDeque,
     fs::File,
-    io::{BufRead, BufReader, Read, Seek},
+    io::BufReader,
     path::{Path, PathBuf},
 };
 
@@ -9,11 +9,10 @@ use super::{
     ImportError,
     cell::Cell,
     fields::{Extent, Fields},
+    lines::{count_line_breaks, read_line},
     reader::{Row, find_columns},
 };
 
-/// Longest line, in bytes.
-const MAX_LINE_BYTES: usize = 1 << 20;
 /// Most lines that one record may span by quoted line breaks.
 const MAX_RECORD_LINES: usize = 64;
 
@@ -43,7 +42,7 @@ impl CsvRows {
         path: &Path,
         mut file: File,
         delimiter: u8,
-        wanted: &[(&'static str, &str)],
+        wanted: &[(&str, &str)],
     ) -> Result<Self, ImportError> {
         let unreadable = |error| ImportError::unreadable(path, error);
         let line_breaks = count_line_breaks(&mut file).map_err(unreadable)?;
@@ -150,39 +149,4 @@ impl CsvRows {
         self.line += 1;
         Ok(Some(Line { number: self.line, text: text.ok() }))
     }
-}
-
-/// A line that is longer than [`MAX_LINE_BYTES`].
-struct TooLong;
-
-/// Reads a line without its line break, and no more of it than is allowed. `None` at the end.
-fn read_line(input: &mut BufReader<File>) -> std::io::Result<Option<Result<Vec<u8>, TooLong>>> {
-    let mut text = Vec::new();
-    let limit = MAX_LINE_BYTES as u64 + 2;
-    if input.by_ref().take(limit).read_until(b'\n', &mut text)? == 0 {
-        return Ok(None);
-    }
-    if text.last() == Some(&b'\n') {
-        text.pop();
-    } else if text.len() as u64 == limit {
-        input.skip_until(b'\n')?;
-    }
-    if text.last() == Some(&b'\r') {
-        text.pop();
-    }
-    Ok(Some(if text.len() > MAX_LINE_BYTES { Err(TooLong) } else { Ok(text) }))
-}
-
-fn count_line_breaks(file: &mut File) -> std::io::Result<u64> {
-    let mut buffer = vec![0; 1 << 16];
-    let mut count = 0;
-    let mut last = b'\n';
-    loop {
-        let read = file.read(&mut buffer)?;
-        let Some(&end) = buffer[..read].last() else { break };
-        count += buffer[..read].iter().filter(|&&byte| byte == b'\n').count() as u64;
-        last = end;
-    }
-    file.rewind()?;
-    Ok(count + u64::from(last != b'\n'))
 }

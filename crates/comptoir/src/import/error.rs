@@ -15,7 +15,7 @@ pub enum ImportError {
         source: std::io::Error,
     },
     /// The ending of the file tells nothing and the mapping does not say either.
-    #[error("{} ends neither in .csv, .tsv nor .parquet; say which it is with file.format in the mapping", path.display())]
+    #[error("{} ends neither in .csv, .tsv, .jsonl, .ndjson nor .parquet; say which it is with file.format in the mapping", path.display())]
     UnknownFormat {
         /// The file.
         path: PathBuf,
@@ -38,6 +38,14 @@ pub enum ImportError {
         /// What is wrong with it.
         fault: String,
     },
+    /// What was acknowledged cannot be noted down for the next run.
+    #[error("cannot note in {} how far the import is", path.display())]
+    Progress {
+        /// The file of progress.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
     /// The file is damaged, or not what it is said to be. Nothing of it was sent.
     #[error("{} is broken: {fault}", path.display())]
     Broken {
@@ -56,12 +64,14 @@ pub enum ImportError {
     },
     /// A service refused, or could not be reached for minutes. What was acknowledged is kept; begin the import again and
     /// nothing is added twice.
-    #[error("{call} failed after {acknowledged} acknowledged orders: {source}")]
+    #[error("{call} failed after {acknowledged} acknowledged {what}: {source}")]
     Call {
         /// The call.
         call: &'static str,
-        /// Orders that were acknowledged before.
+        /// What was acknowledged before, by number.
         acknowledged: u64,
+        /// What is counted: "orders", "records".
+        what: &'static str,
         /// What the service says.
         source: Box<kit::Error>,
     },

@@ -1,5 +1,5 @@
+pub(super) use kit::time::timestamp;
 use prost::Message;
-use prost_types::Timestamp;
 use proto::{
     event::v1::{Context, Event, Location, OrderActivity, Provenance, event::Body, order_activity::Action},
     google::r#type::Money,
@@ -97,7 +97,7 @@ fn assemble(
         message_id: message_id(order_id),
         event_time: Some(timestamp(order.time_us)),
         identifiers,
-        // Party and medium are the source's.
+        // Party and medium are the mapping's, or the source's.
         provenance: Some(Provenance {
             library: concat!("comptoir-import/", env!("CARGO_PKG_VERSION")).to_owned(),
             ..Provenance::default()
@@ -118,9 +118,4 @@ fn item(order: &Order, line: &OrderLine, texts: &Texts, named: bool) -> LineItem
         quantity: line.quantity,
         ..LineItem::default()
     }
-}
-
-fn timestamp(micros: i64) -> Timestamp {
-    let nanos = i32::try_from(micros.rem_euclid(MICROS) * 1_000).expect("less than a second");
-    Timestamp { seconds: micros.div_euclid(MICROS), nanos }
 }

@@ -11,9 +11,9 @@ pub(super) const MICROS: i64 = 1_000_000;
 /// Largest value of a line and of an order, in millionths: sums of millions of orders still fit 64 bits of units.
 pub(super) const MAX_VALUE_MICROS: i64 = 1_000_000_000_000 * MICROS;
 /// Longest key of a thing of the shop that events may carry, in characters.
-const MAX_KEY_CHARS: usize = 256;
+pub(super) const MAX_KEY_CHARS: usize = 256;
 /// Longest value of an identifier that events may carry, in characters.
-const MAX_IDENTIFIER_CHARS: usize = 512;
+pub(super) const MAX_IDENTIFIER_CHARS: usize = 512;
 /// Longest title that the catalogue takes, in characters.
 const MAX_TITLE_CHARS: usize = 512;
 /// What lies further ahead is refused by ingestion.
@@ -193,7 +193,7 @@ fn amounts(places: &Places, cells: &[Cell], formats: &Formats, cancellation: boo
 }
 
 /// Returns an id without NUL characters, which no database can keep.
-fn id(cell: &Cell) -> Option<String> {
+pub(super) fn id(cell: &Cell) -> Option<String> {
     let id = cell.identifier()?;
     if !id.contains('\0') {
         return Some(id);
@@ -202,22 +202,22 @@ fn id(cell: &Cell) -> Option<String> {
     (!clean.is_empty()).then_some(clean)
 }
 
-fn currency(cell: &Cell) -> Option<String> {
+pub(super) fn currency(cell: &Cell) -> Option<String> {
     let code = cell.text()?;
     let well_formed = code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_alphabetic());
     well_formed.then(|| code.to_ascii_uppercase())
 }
 
 /// Words that programs write for nothing. As a customer they would make thousands of people one.
-fn stands_for_nothing(word: &str) -> bool {
+pub(super) fn stands_for_nothing(word: &str) -> bool {
     ["nan", "null", "none", "undefined", "n/a"].iter().any(|nothing| word.eq_ignore_ascii_case(nothing))
 }
 
-fn exceeds(text: &str, limit: usize) -> bool {
+pub(super) fn exceeds(text: &str, limit: usize) -> bool {
     text.len() > limit && text.chars().count() > limit
 }
 
 /// Returns at most `limit` characters, without NUL.
-fn shortened(text: &str, limit: usize) -> String {
+pub(super) fn shortened(text: &str, limit: usize) -> String {
     text.chars().filter(|character| *character != '\0').take(limit).collect()
 }

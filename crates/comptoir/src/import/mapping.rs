@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use proto::event::v1::{Medium, Party};
 use serde::{Deserialize, Deserializer};
 
 use super::ImportError;
@@ -24,13 +25,16 @@ pub struct Mapping {
     /// What makes a row an order or a cancellation.
     #[serde(default)]
     pub orders: OrderRules,
+    /// Whose knowledge it is; the source's word when not given.
+    #[serde(default)]
+    pub provenance: ProvenanceRules,
 }
 
 /// The file itself.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FileFormat {
-    /// `csv` or `parquet`; by the file's ending when unset.
+    /// `csv`, `jsonl` or `parquet`; by the file's ending when unset.
     pub format: Option<Format>,
     /// CSV only: the character between fields; a comma when unset.
     pub delimiter: Option<char>,
@@ -42,6 +46,9 @@ pub struct FileFormat {
 pub enum Format {
     /// Comma-separated values with a header line.
     Csv,
+    /// JSON Lines: one object a line. A dot in a column's name leads into an object: `address.city`.
+    #[serde(rename = "jsonl")]
+    JsonLines,
     /// Apache Parquet.
     Parquet,
 }
@@ -121,6 +128,46 @@ impl Default for Formats {
     }
 }
 
+impl FileFormat {
+    pub(super) fn check(&self, faults: &mut Vec<String>) {
+        let cannot_part = |delimiter: char| !delimiter.is_ascii() || matches!(delimiter, '"' | '\n' | '\r' | '\0');
+        if self.delimiter.is_some_and(cannot_part) {
+            faults.push("file.delimiter: must be one ASCII character other than a quote or a line break".into());
+        }
+    }
+}
+
+impl Formats {
+    pub(super) fn check(&self, faults: &mut Vec<String>) {
+        if self.timezone.parse::<chrono_tz::Tz>().is_err() {
+            faults.push(format!("formats.timezone: {} is not an IANA time zone", self.timezone));
+        }
+        if self.decimal_separator.is_ascii_alphanumeric() || "+-".contains(self.decimal_separator) {
+            faults.push("formats.decimal_separator: must be neither a letter, a digit nor a sign".into());
+        }
+        if let Some(pattern) = &self.date
+            && chrono::format::StrftimeItems::new(pattern).any(|item| matches!(item, chrono::format::Item::Error))
+        {
+            faults.push(format!("formats.date: {pattern} is not a strftime pattern"));
+        }
+    }
+}
+
+/// Whether a word can be the kind of an identifier, a purpose or a channel.
+pub(super) fn is_kind(word: &str) -> bool {
+    let is_kind_byte = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_');
+    (1..=64).contains(&word.len()) && word.bytes().all(is_kind_byte)
+}
+
+/// Reads a mapping file, which is no larger than a person writes.
+pub(super) fn read_text(path: &Path) -> Result<String, ImportError> {
+    let size = std::fs::metadata(path).map_err(|error| ImportError::unreadable(path, error))?.len();
+    if size > MAX_MAPPING_BYTES {
+        return Err(ImportError::Mapping(format!("{} is larger than {MAX_MAPPING_BYTES} bytes", path.display())));
+    }
+    std::fs::read_to_string(path).map_err(|error| ImportError::unreadable(path, error))
+}
+
 /// What makes a row an order or a cancellation.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -134,6 +181,57 @@ pub struct OrderRules {
 impl Default for OrderRules {
     fn default() -> Self {
         Self { cancellation_prefix: None, customer_kind: "user_id".into() }
+    }
+}
+
+/// Whose knowledge it is.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProvenanceRules {
+    /// Who gathered it.
+    pub party: Option<PartyName>,
+    /// Where.
+    pub medium: Option<MediumName>,
+}
+
+/// Who gathered the data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PartyName {
+    /// The tenant itself.
+    First,
+    /// A partner.
+    Second,
+    /// Bought or public.
+    Third,
+}
+
+/// Where the data were gathered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MediumName {
+    /// Site, app, e-mail.
+    Online,
+    /// Till, call centre, counter.
+    Offline,
+}
+
+impl ProvenanceRules {
+    pub(in crate::import) fn party(&self) -> Party {
+        match self.party {
+            None => Party::Unspecified,
+            Some(PartyName::First) => Party::First,
+            Some(PartyName::Second) => Party::Second,
+            Some(PartyName::Third) => Party::Third,
+        }
+    }
+
+    pub(in crate::import) fn medium(&self) -> Medium {
+        match self.medium {
+            None => Medium::Unspecified,
+            Some(MediumName::Online) => Medium::Online,
+            Some(MediumName::Offline) => Medium::Offline,
+        }
     }
 }
 
@@ -156,12 +254,7 @@ impl Mapping {
 
     /// Reads and checks a mapping file.
     pub fn read(path: &Path) -> Result<Self, ImportError> {
-        let size = std::fs::metadata(path).map_err(|error| ImportError::unreadable(path, error))?.len();
-        if size > MAX_MAPPING_BYTES {
-            return Err(ImportError::Mapping(format!("{} is larger than {MAX_MAPPING_BYTES} bytes", path.display())));
-        }
-        let text = std::fs::read_to_string(path).map_err(|error| ImportError::unreadable(path, error))?;
-        Self::parse(&text)
+        Self::parse(&read_text(path)?)
     }
 
     /// Parses and checks a mapping.
@@ -173,28 +266,13 @@ impl Mapping {
 
     fn check(&self) -> Result<(), ImportError> {
         let mut faults = Vec::new();
-        if self.formats.timezone.parse::<chrono_tz::Tz>().is_err() {
-            faults.push(format!("formats.timezone: {} is not an IANA time zone", self.formats.timezone));
-        }
-        let cannot_part = |delimiter: char| !delimiter.is_ascii() || matches!(delimiter, '"' | '\n' | '\r' | '\0');
-        if self.file.delimiter.is_some_and(cannot_part) {
-            faults.push("file.delimiter: must be one ASCII character other than a quote or a line break".into());
-        }
-        if self.formats.decimal_separator.is_ascii_alphanumeric() || "+-".contains(self.formats.decimal_separator) {
-            faults.push("formats.decimal_separator: must be neither a letter, a digit nor a sign".into());
-        }
-        let kind = self.orders.customer_kind.as_bytes();
-        let is_kind_byte = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_');
-        if !(1..=64).contains(&kind.len()) || !kind.iter().all(is_kind_byte) {
+        self.file.check(&mut faults);
+        self.formats.check(&mut faults);
+        if !is_kind(&self.orders.customer_kind) {
             faults.push("orders.customer_kind: must be 1 to 64 characters of a-z, 0-9 and _".into());
         }
         if self.orders.cancellation_prefix.as_deref() == Some("") {
             faults.push("orders.cancellation_prefix: must not be empty; leave it out instead".into());
-        }
-        if let Some(pattern) = &self.formats.date
-            && chrono::format::StrftimeItems::new(pattern).any(|item| matches!(item, chrono::format::Item::Error))
-        {
-            faults.push(format!("formats.date: {pattern} is not a strftime pattern"));
         }
         if let Source::Constant(currency) = &self.columns.currency
             && (currency.len() != 3 || !currency.bytes().all(|byte| byte.is_ascii_uppercase()))

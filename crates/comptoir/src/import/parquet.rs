@@ -67,7 +67,7 @@ enum Kind {
 
 impl ParquetRows {
     /// Reads the description of the file and finds the wanted columns.
-    pub(super) fn open(path: &Path, file: File, wanted: &[(&'static str, &str)]) -> Result<Self, ImportError> {
+    pub(super) fn open(path: &Path, file: File, wanted: &[(&str, &str)]) -> Result<Self, ImportError> {
         let file = SerializedFileReader::new(file)
             .map_err(|error| ImportError::broken(path, format!("it is no whole Parquet file ({error})")))?;
         let description = file.metadata().file_metadata();
@@ -142,7 +142,7 @@ impl ParquetRows {
     }
 }
 
-fn columns(schema: &SchemaDescriptor, wanted: &[(&'static str, &str)]) -> Result<Vec<Column>, ImportError> {
+fn columns(schema: &SchemaDescriptor, wanted: &[(&str, &str)]) -> Result<Vec<Column>, ImportError> {
     let available: Vec<_> = schema.root_schema().get_fields().iter().map(|field| field.name().to_owned()).collect();
     let roots = find_columns(wanted, &available)?;
     let mut columns = Vec::with_capacity(wanted.len());
@@ -167,7 +167,7 @@ fn columns(schema: &SchemaDescriptor, wanted: &[(&'static str, &str)]) -> Result
 fn check_compression(
     file: &SerializedFileReader<File>,
     columns: &[Column],
-    wanted: &[(&'static str, &str)],
+    wanted: &[(&str, &str)],
 ) -> Result<(), ImportError> {
     let known = |compression| {
         use Compression::{GZIP, LZ4, LZ4_RAW, SNAPPY, UNCOMPRESSED};

@@ -24,9 +24,12 @@ pub(super) fn read(
     now: DateTime<Utc>,
     progress: impl Fn(u64, u64),
 ) -> Result<Contents, ImportError> {
-    let mut rows = Rows::open(file, mapping)?;
-    let mut contents =
-        Contents { orders: Orders::default(), rejects: Rejects::open(rejects, file)?, report: ImportReport::default() };
+    let mut rows = Rows::open(file, &mapping.file, &mapping.wanted_columns())?;
+    let mut contents = Contents {
+        orders: Orders::default(),
+        rejects: Rejects::open(rejects, file, "order")?,
+        report: ImportReport::default(),
+    };
     let mut lines = LineReader::new(mapping);
     while let Some(row) = rows.next()? {
         if contents.report.lines.is_multiple_of(PROGRESS_ROWS) {

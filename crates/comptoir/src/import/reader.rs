@@ -4,26 +4,34 @@ use std::{
     path::Path,
 };
 
-use super::{ImportError, Mapping, cell::Cell, csv::CsvRows, mapping::Format, parquet::ParquetRows};
+use super::{
+    ImportError,
+    cell::Cell,
+    csv::CsvRows,
+    json_lines::JsonRows,
+    mapping::{FileFormat, Format},
+    parquet::ParquetRows,
+};
 
 /// One row of a file.
 #[derive(Debug)]
 pub(super) struct Row {
-    /// Where it stands: the line of a CSV file (the header is line 1), the row of a Parquet file (from 1).
+    /// Where it stands: the line of a CSV file (the header is line 1) or of JSON Lines, the row of a Parquet file (from 1).
     pub(super) number: u64,
-    /// The wanted values in the order of [`Mapping::wanted_columns`], or what is wrong with the row.
+    /// The wanted values in the order in which they were asked for, or what is wrong with the row.
     pub(super) cells: Result<Vec<Cell>, &'static str>,
 }
 
 /// The rows of a file, one after another.
 pub(super) enum Rows {
     Csv(CsvRows),
+    JsonLines(JsonRows),
     Parquet(Box<ParquetRows>),
 }
 
 impl Rows {
-    /// Opens a file and finds the wanted columns in it.
-    pub(super) fn open(path: &Path, mapping: &Mapping) -> Result<Self, ImportError> {
+    /// Opens a file and finds the wanted columns in it. Each stands with the key of the mapping that names it.
+    pub(super) fn open(path: &Path, format: &FileFormat, wanted: &[(&str, &str)]) -> Result<Self, ImportError> {
         let unreadable = |error| ImportError::unreadable(path, error);
         let mut file = File::open(path).map_err(unreadable)?;
         if !file.metadata().map_err(unreadable)?.is_file() {
@@ -32,48 +40,52 @@ impl Rows {
         let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_ascii_lowercase();
         let by_ending = match ending.as_str() {
             "csv" | "tsv" => Some(Format::Csv),
+            "jsonl" | "ndjson" => Some(Format::JsonLines),
             "parquet" => Some(Format::Parquet),
             _ => None,
         };
-        let format = mapping.file.format.or(by_ending);
-        let Some(format) = format else {
+        let Some(kind) = format.format.or(by_ending) else {
             return Err(ImportError::UnknownFormat { path: path.to_owned() });
         };
-        let wanted = mapping.wanted_columns();
 
-        if format == Format::Parquet {
-            return Ok(Self::Parquet(Box::new(ParquetRows::open(path, file, &wanted)?)));
+        if kind == Format::Parquet {
+            return Ok(Self::Parquet(Box::new(ParquetRows::open(path, file, wanted)?)));
         }
         if is_parquet(&mut file).map_err(unreadable)? {
-            return Err(ImportError::broken(path, "it is read as CSV but is a Parquet file"));
+            return Err(ImportError::broken(path, "it is read as text but is a Parquet file"));
         }
-        let delimiter = match mapping.file.delimiter {
+        if kind == Format::JsonLines {
+            return Ok(Self::JsonLines(JsonRows::open(path, file, wanted)?));
+        }
+        let delimiter = match format.delimiter {
             Some(delimiter) => u8::try_from(delimiter).expect("the mapping was checked: the delimiter is ASCII"),
             None if ending == "tsv" => b'\t',
             None => b',',
         };
-        Ok(Self::Csv(CsvRows::open(path, file, delimiter, &wanted)?))
+        Ok(Self::Csv(CsvRows::open(path, file, delimiter, wanted)?))
     }
 
     /// Returns the next row.
     pub(super) fn next(&mut self) -> Result<Option<Row>, ImportError> {
         match self {
             Self::Csv(rows) => rows.next(),
+            Self::JsonLines(rows) => rows.next(),
             Self::Parquet(rows) => rows.next(),
         }
     }
 
-    /// Returns how many rows the file has; for CSV an estimate, by its line breaks.
+    /// Returns how many rows the file has; for text an estimate, by its line breaks.
     pub(super) fn total(&self) -> u64 {
         match self {
             Self::Csv(rows) => rows.total(),
+            Self::JsonLines(rows) => rows.total(),
             Self::Parquet(rows) => rows.total(),
         }
     }
 }
 
 /// Finds each wanted column among those that the file has.
-pub(super) fn find_columns(wanted: &[(&'static str, &str)], available: &[String]) -> Result<Vec<usize>, ImportError> {
+pub(super) fn find_columns(wanted: &[(&str, &str)], available: &[String]) -> Result<Vec<usize>, ImportError> {
     let found: Vec<_> = wanted.iter().map(|(_, name)| available.iter().position(|column| column == name)).collect();
     if found.iter().any(Option::is_none) {
         let missing = wanted.iter().zip(&found).filter(|(_, place)| place.is_none());

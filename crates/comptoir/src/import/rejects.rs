@@ -14,14 +14,15 @@ pub(super) struct Rejects {
 
 impl Rejects {
     /// Opens the file of rejected lines, if one is wanted. It replaces an older one; never the file that is read.
-    pub(super) fn open(path: Option<&Path>, input: &Path) -> Result<Self, ImportError> {
+    /// The second column is called `what`: it names the thing that the line is about.
+    pub(super) fn open(path: Option<&Path>, input: &Path, what: &str) -> Result<Self, ImportError> {
         let Some(path) = path else { return Ok(Self { file: None }) };
         let failed = |source| ImportError::Rejects { path: path.to_owned(), source };
         if path.canonicalize().is_ok_and(|path| input.canonicalize().is_ok_and(|input| input == path)) {
             return Err(failed(std::io::Error::other("it is the file that is read")));
         }
         let mut writer = csv::Writer::from_writer(BufWriter::new(File::create(path).map_err(failed)?));
-        writer.write_record(["line", "order", "reason", "detail"]).map_err(|error| failed(error.into()))?;
+        writer.write_record(["line", what, "reason", "detail"]).map_err(|error| failed(error.into()))?;
         Ok(Self { file: Some((path.to_owned(), writer)) })
     }
 
@@ -49,9 +50,10 @@ impl Rejects {
         writer.flush().map_err(|source| ImportError::Rejects { path: path.clone(), source })
     }
 
-    fn write(&mut self, number: u64, order_id: &str, reason: &str, detail: &str) -> Result<(), ImportError> {
+    /// Writes down one line; `id` is the id of a thing, never of a person.
+    pub(super) fn write(&mut self, number: u64, id: &str, reason: &str, detail: &str) -> Result<(), ImportError> {
         let Some((path, writer)) = &mut self.file else { return Ok(()) };
-        let record = [&number.to_string(), order_id, reason, detail];
+        let record = [&number.to_string(), id, reason, detail];
         writer.write_record(record).map_err(|error| ImportError::Rejects { path: path.clone(), source: error.into() })
     }
 }

@@ -123,6 +123,7 @@ async fn fill_catalogue(
         upsert(channel.clone(), batch.to_vec()).await.map_err(|source| ImportError::Call {
             call: "UpsertProducts",
             acknowledged: 0,
+            what: "orders",
             source: Box::new(source),
         })?;
         report.catalogue += batch.len() as u64;
@@ -142,7 +143,7 @@ async fn send_orders(
     let mut acknowledged = 0;
     progress(0, total);
 
-    let mut batches = batches(orders, &options.mapping.orders.customer_kind);
+    let mut batches = batches(orders, &options.mapping);
     let mut underway = FuturesOrdered::new();
     loop {
         while underway.len() < CONCURRENCY
@@ -158,8 +159,10 @@ async fn send_orders(
             });
         }
         let Some(done) = underway.next().await else { return Ok(()) };
-        let (batch, verdicts) =
-            done.map_err(|source| ImportError::Call { call: "Collect", acknowledged, source: Box::new(source) })?;
+        let (batch, verdicts) = done.map_err(|source| {
+            let source = Box::new(source);
+            ImportError::Call { call: "Collect", acknowledged, what: "orders", source }
+        })?;
         batch.count(report, rejects, orders)?;
         for (sent, verdict) in batch.sent.iter().zip(verdicts) {
             settle(sent, verdict, report, rejects, orders)?;
@@ -188,9 +191,12 @@ struct Sent<'a> {
 }
 
 /// Builds the events of all orders, batch by batch as they are asked for.
-fn batches<'a>(orders: &'a Orders, customer_kind: &'a str) -> impl Iterator<Item = Batch<'a>> {
+fn batches<'a>(orders: &'a Orders, mapping: &'a Mapping) -> impl Iterator<Item = Batch<'a>> {
     let mut rest = orders.iter().map(move |(order, lines)| {
-        let built = build(order, lines, customer_kind, &orders.texts);
+        let mut built = build(order, lines, &mapping.orders.customer_kind, &orders.texts);
+        let provenance = built.event.provenance.get_or_insert_default();
+        provenance.set_party(mapping.provenance.party());
+        provenance.set_medium(mapping.provenance.medium());
         let (held, total_micros, bytes) = (built.lines, built.total_micros, built.bytes);
         (built.event, Sent { order, lines, held, total_micros, bytes })
     });

@@ -53,9 +53,14 @@ impl Services {
     ) -> Result<Self, Error> {
         // Derived apart from what it signs: an installation that exists needs no further secret.
         let consent = ingestion::ConsentConfig { seal_secret: secrets.auth_secret.clone() };
-        let of_ingestion = ingestion::Config { consent, enrich: config.enrich.clone(), ..ingestion::Config::default() };
         let ingestion = ingestion::Ingestion::build(
-            &of_ingestion,
+            &ingestion::Config {
+                collect: ingestion::CollectConfig { partitions: config.partitions, ..Default::default() },
+                retention: config.retention.events.clone(),
+                consent,
+                enrich: config.enrich.clone(),
+                ..Default::default()
+            },
             ingestion::Deps {
                 db: databases.ingestion.clone(),
                 clock: parts.clocks.intake.clone(),
@@ -63,13 +68,18 @@ impl Services {
                 metrics: parts.metrics.clone(),
                 shutdown: parts.shutdown.clone(),
                 readiness: parts.readiness.clone(),
+                cache: parts.cache.clone(),
             },
         )
         .await?;
         let ingestion_routes = ingestion.routes();
 
         let identity = identity::Identity::build(
-            &identity::Config::default(),
+            &identity::Config {
+                log: identity::LogConfig { partitions: config.partitions },
+                retention: config.retention.profiles.clone(),
+                ..Default::default()
+            },
             identity::Deps {
                 db: databases.identity.clone(),
                 clock: parts.clocks.intake.clone(),
@@ -85,7 +95,11 @@ impl Services {
         let identity_routes = identity.routes();
 
         let scoring = scoring::Scoring::build(
-            &scoring::Config::default(),
+            &scoring::Config {
+                scoring: scoring::ScoringConfig { partitions: config.partitions, ..Default::default() },
+                retention: config.retention.scores.clone(),
+                ..Default::default()
+            },
             scoring::Deps {
                 db: databases.scoring.clone(),
                 clock: parts.clocks.timers.clone(),

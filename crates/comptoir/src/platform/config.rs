@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 
+use eventlog::RetentionConfig;
 use kit::config::{ClockConfig, Secret, ServerConfig, TelemetryConfig};
 use serde::{Deserialize, Serialize};
 
@@ -18,10 +19,15 @@ pub struct Config {
     pub clock: ClockConfig,
     /// Where each service keeps what it knows.
     pub stores: Stores,
+    /// Partitions of each log, for each tenant. One process on one writer gains nothing by more than one, and every partition
+    /// costs statements; with PostgreSQL and many cores there may be more. Never change it once there are events.
+    pub partitions: u32,
     /// What may be lost: `memory:` or `redis://host:port`.
     pub cache_url: Secret,
     /// Who may call, and how much.
     pub access: gateway::AccessConfig,
+    /// How long the logs are kept.
+    pub retention: Retentions,
     /// Where mail goes.
     pub smtp: campaign::SmtpConfig,
     /// What is added to events: a file that tells places of network addresses.
@@ -38,8 +44,10 @@ impl Default for Config {
             telemetry: TelemetryConfig::default(),
             clock: ClockConfig::default(),
             stores: Stores::default(),
+            partitions: 1,
             cache_url: "memory:".into(),
             access: gateway::AccessConfig::default(),
+            retention: Retentions::default(),
             smtp: campaign::SmtpConfig::default(),
             enrich: ingestion::EnrichConfig::default(),
             public_url: String::new(),
@@ -72,6 +80,28 @@ impl Config {
             format!("sqlite:{}", self.data.join(format!("{service}.db")).display())
         } else {
             chosen.expose().clone()
+        }
+    }
+}
+
+/// Section `[retention]`: what is kept of each log.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Retentions {
+    /// Of ingestion's `events`.
+    pub events: RetentionConfig,
+    /// Of identity's `profiles`, which timelines and merges read from: for ever unless set.
+    pub profiles: RetentionConfig,
+    /// Of scoring's `scores`.
+    pub scores: RetentionConfig,
+}
+
+impl Default for Retentions {
+    fn default() -> Self {
+        Self {
+            events: ingestion::Config::default().retention,
+            profiles: identity::Config::default().retention,
+            scores: scoring::Config::default().retention,
         }
     }
 }

@@ -1,15 +1,16 @@
 use std::{collections::BTreeMap, future::Future};
 
+use campaign::sink::Sink;
 use chrono::{DateTime, Duration, Utc};
 use futures::{StreamExt, TryStreamExt, stream};
 use kit::Error;
 use simulator::{Delivery, World};
 
 use super::{Shop, links};
-use crate::{mailbox::Mailbox, web::Web};
+use crate::web::Web;
 
 /// Bodies posted at the same time.
-const CONCURRENCY: usize = 8;
+const CONCURRENCY: usize = 32;
 
 /// User agent of the simulated people's mail programs.
 const USER_AGENT: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Thunderbird/140.0";
@@ -55,7 +56,7 @@ pub async fn live(
     shop: &Shop,
     world: &World,
     connect: impl Fn() -> Result<Web, Error>,
-    mailbox: &Mailbox,
+    letters: &Sink,
     mut done: impl FnMut(u64),
 ) -> Result<Lived, Error> {
     let mut lived = Lived::default();
@@ -81,15 +82,15 @@ pub async fn live(
         stage.set_timers(midnight);
         stage.settle().await?;
 
-        for mail in mailbox.take() {
+        for mail in letters.take() {
             lived.mails += 1;
-            let Some(links) = links(&mail.raw) else { continue };
-            let times = recent.entry(mail.recipient.clone()).or_default();
+            let Some(links) = links(&mail.bytes) else { continue };
+            let times = recent.entry(mail.to.clone()).or_default();
             times.retain(|time| *time > midnight - Duration::days(7));
             let count = u32::try_from(times.len()).unwrap_or(u32::MAX);
             times.push(midnight);
 
-            let reaction = world.react(&mail.recipient, midnight, &links.subject, count);
+            let reaction = world.react(&mail.to, midnight, &links.subject, count);
             if let (Some(after), Some(path)) = (reaction.opens, links.pixel) {
                 agenda.entry(midnight + after).or_default().push(Deed::Get(path));
             }

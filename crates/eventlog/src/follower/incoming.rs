@@ -120,7 +120,7 @@ async fn unpack(response: FollowResponse, room: &Arc<Semaphore>) -> Result<Chunk
     let packed = Packed {
         first_offset: response.first_offset,
         count: response.count,
-        append_time_us: append_time.seconds * 1_000_000 + i64::from(append_time.nanos) / 1_000,
+        append_time_us: kit::time::micros(&append_time),
         compression,
         crc32: response.crc32,
         records: response.records,

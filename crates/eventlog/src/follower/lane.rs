@@ -21,6 +21,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_LANE_PAUSE: Duration = Duration::from_secs(5);
 /// A unit that cannot be folded costs a transaction each time.
 const LONGEST_UNIT_PAUSE: Duration = Duration::from_secs(30);
+/// Longest rest after a batch that was not full.
+const LONGEST_REST: Duration = Duration::from_millis(10);
 
 /// What the supervisor tells a lane.
 pub(crate) enum Command {
@@ -41,6 +43,9 @@ pub(crate) struct Lane<F: FoldFactory> {
     pub(crate) incoming: Option<Incoming>,
     /// Keeps the stream closed after a failure that is not one unit's.
     pub(crate) pause: Pause,
+    /// Set after a batch that was not full, for as long as it took: while records trickle in, at most half of the time goes
+    /// into transactions, and each serves more of them.
+    pub(crate) rest: Option<Instant>,
 }
 
 /// One unit of a lane.
@@ -91,7 +96,8 @@ impl<F: FoldFactory> Lane<F> {
                     None => return,
                 },
                 () = sleep_until(wake) => self.incoming = None,
-                received = next(&mut self.incoming) => match received {
+                () = sleep_until(self.rest) => self.rest = None,
+                received = next(&mut self.incoming), if self.rest.is_none() => match received {
                     Some(Ok(chunk)) => self.fold_with(chunk).await,
                     Some(Err(interrupted)) => self.interrupted(&interrupted),
                     None => self.incoming = None,
@@ -270,6 +276,10 @@ impl<F: FoldFactory> Lane<F> {
             newest_us = work.records.last().map_or(newest_us, |record| newest_us.max(record.append_time_us));
         }
         self.shared.positions.set(moved);
+        if records < self.shared.options.batch {
+            let now = Instant::now();
+            self.rest = Some(now + now.duration_since(began).min(LONGEST_REST));
+        }
 
         let metrics = &self.shared.metrics;
         metrics.records.inc_by(records as u64);

@@ -70,6 +70,7 @@ pub(crate) async fn run<F: FoldFactory>(
             seats: BTreeMap::new(),
             incoming: None,
             pause: Pause::default(),
+            rest: None,
         };
         tasks.spawn(lane.run(ending.clone()));
         lanes.push(commands);

@@ -2,7 +2,6 @@ use std::collections::{BTreeSet, VecDeque};
 
 use futures::Stream;
 use kit::Violations;
-use prost_types::Timestamp;
 use proto::log::v1::{Compression, Cursor, FollowRequest, FollowResponse};
 use tonic::Status;
 
@@ -86,16 +85,11 @@ fn response(partition: &PartitionId, batch: Packed) -> FollowResponse {
         partition: Some(partition.to_wire()),
         first_offset: batch.first_offset,
         count: batch.count,
-        append_time: Some(timestamp(batch.append_time_us)),
+        append_time: Some(kit::time::timestamp(batch.append_time_us)),
         compression: batch.compression.into(),
         records: batch.records,
         crc32: batch.crc32,
     }
-}
-
-pub(super) fn timestamp(time_us: i64) -> Timestamp {
-    let nanos = time_us.rem_euclid(1_000_000) * 1_000;
-    Timestamp { seconds: time_us.div_euclid(1_000_000), nanos: nanos as i32 }
 }
 
 pub(super) fn check_follower(violations: &mut Violations, follower: &str) {

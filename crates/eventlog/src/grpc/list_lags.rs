@@ -15,6 +15,6 @@ fn render(lag: Lag) -> list_lags_response::Lag {
         follower: lag.follower,
         cursor: Some(cursor),
         records: lag.records,
-        report_time: has_reported.then(|| super::follow::timestamp(lag.report_time_us)),
+        report_time: has_reported.then(|| kit::time::timestamp(lag.report_time_us)),
     }
 }

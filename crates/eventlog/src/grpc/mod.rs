@@ -9,12 +9,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use futures::Stream;
+use kit::shutdown::Shutdown;
 use proto::log::v1::log_service_server::LogService;
 use proto::log::v1::{
     FollowRequest, FollowResponse, ListLagsRequest, ListLagsResponse, ListPartitionsRequest, ListPartitionsResponse,
     ReportProgressRequest, ReportProgressResponse,
 };
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::DropGuard;
 use tonic::{Request, Response, Status};
 
 use crate::log::EventLog;
@@ -29,12 +30,12 @@ pub struct LogRpc {
 }
 
 impl EventLog {
-    /// Returns the RPCs of this log and starts to watch for what other replicas append.
+    /// Returns the RPCs of this log and starts to watch for what other replicas append, until shutdown begins.
     ///
     /// Must be called inside a Tokio runtime.
-    pub fn service(&self) -> LogRpc {
-        let ending = CancellationToken::new();
-        tokio::spawn(watch(Arc::downgrade(&self.inner), ending.clone()));
+    pub fn service(&self, shutdown: &Shutdown) -> LogRpc {
+        let ending = shutdown.token.child_token();
+        shutdown.spawn("log watch", watch(Arc::downgrade(&self.inner), ending.clone()));
         LogRpc { log: self.clone(), _watching: Arc::new(ending.drop_guard()) }
     }
 }

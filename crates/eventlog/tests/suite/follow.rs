@@ -139,7 +139,8 @@ async fn only_services_may_follow() {
 
     let db = store::testing::sqlite(&[&eventlog::MIGRATIONS]).await;
     let authority = Authority::new(b"a secret of at least thirty-two bytes");
-    let server = proto::log::v1::log_service_server::LogServiceServer::new(log(&db).service());
+    let server =
+        proto::log::v1::log_service_server::LogServiceServer::new(log(&db).service(&kit::shutdown::Shutdown::new()));
     let services = kit::server::Services::new(
         "publisher",
         authority.clone(),

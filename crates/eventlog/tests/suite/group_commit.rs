@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use eventlog::{EventLog, GroupCommit, GroupCommitOptions, Handler, Record};
+use eventlog::{EventLog, GroupCommit, GroupCommitOptions, Handler, Lane, Record};
 use kit::shutdown::Shutdown;
 use store::{Error, Tx};
 use tokio::sync::Semaphore;
@@ -128,4 +128,61 @@ async fn shutdown_commits_what_waits_and_refuses_what_comes() {
     assert_eq!(accepted.await.unwrap().unwrap(), 5);
     assert!(setup.shutdown.drain(PATIENCE).await);
     assert!(matches!(setup.commit.submit(records("k", 1)).await, Err(Error::Unavailable(_))));
+}
+
+/// Enqueues an item of weight 1 for one key, which waits in `lane`.
+fn enqueue(setup: &Setup, name: &str, lane: Lane) -> impl Future<Output = Result<usize, Error>> + Send + use<> {
+    let mut room = vec![setup.commit.room(1).unwrap()];
+    if lane == Lane::Side {
+        room.push(setup.commit.side_room(1).unwrap());
+    }
+    setup.commit.enqueue(vec![record("key", name.to_owned())], 1, lane, room).unwrap()
+}
+
+#[tokio::test]
+async fn the_side_lane_waits_for_what_was_there_and_gets_a_quarter_while_others_wait() {
+    let db = store::testing::sqlite(&[&eventlog::MIGRATIONS]).await;
+    let setup = setup(&db, GroupCommitOptions { queue_weight: 200, transaction_weight: 8 });
+    let mut waiting = vec![];
+    // One is being committed and holds up the others.
+    waiting.push(tokio::spawn(enqueue(&setup, "m00", Lane::Main)));
+    crate::harness::eventually("the first is being committed", || async { !setup.commit.committing_for().is_zero() })
+        .await;
+    for number in 1..17 {
+        waiting.push(tokio::spawn(enqueue(&setup, &format!("m{number:02}"), Lane::Main)));
+    }
+    for number in 0..6 {
+        waiting.push(tokio::spawn(enqueue(&setup, &format!("s{number:02}"), Lane::Side)));
+    }
+    for number in 17..25 {
+        waiting.push(tokio::spawn(enqueue(&setup, &format!("m{number:02}"), Lane::Main)));
+    }
+
+    setup.gate.add_permits(100);
+    for answer in waiting {
+        assert_eq!(answer.await.unwrap().unwrap(), 1);
+    }
+
+    let partition = log(&db).partition_of(b"key");
+    let read = log(&db).read(&tenant("shop"), partition, 0, 100).await.unwrap();
+    let order: Vec<String> =
+        read.iter().map(|record| String::from_utf8(record.record.payload.to_vec()).unwrap()).collect();
+    let at = |name: &str| order.iter().position(|one| one == name).unwrap();
+    let of = |lane: &str| order.iter().filter(|one| one.starts_with(lane)).cloned().collect::<Vec<_>>();
+    assert!(of("m").is_sorted() && of("s").is_sorted(), "each lane keeps its order: {order:?}");
+    assert!(at("s00") > at("m16"), "nothing aside goes before what was there: {order:?}");
+    assert_eq!((at("s01"), at("s02")), (at("s00") + 1, order.len() - 4), "a quarter of each transaction: {order:?}");
+    assert_eq!(setup.commit.waiting_weight(), 0);
+}
+
+#[tokio::test]
+async fn the_side_lane_has_a_quarter_of_the_room() {
+    let db = store::testing::sqlite(&[&eventlog::MIGRATIONS]).await;
+    let setup = setup(&db, GroupCommitOptions { queue_weight: 40, transaction_weight: 8 });
+    let held: Vec<_> = (0..10).map(|_| setup.commit.side_room(1).unwrap()).collect();
+
+    assert!(matches!(setup.commit.side_room(1), Err(Error::Overloaded)));
+
+    drop(held);
+    assert!(setup.commit.side_room(10).is_ok());
 }

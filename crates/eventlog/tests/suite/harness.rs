@@ -62,7 +62,8 @@ pub(crate) async fn append(log: &EventLog, db: &Db, tenant: &TenantId, records: 
 /// Serves `log` in this process, as a service does.
 pub(crate) fn serve(log: &EventLog) -> Channel {
     let authority = Authority::new(b"a secret of at least thirty-two bytes");
-    let server = LogServiceServer::new(log.service()).max_decoding_message_size(kit::MAX_MESSAGE_BYTES);
+    let server = LogServiceServer::new(log.service(&kit::shutdown::Shutdown::new()))
+        .max_decoding_message_size(kit::MAX_MESSAGE_BYTES);
     let routes = Services::new("publisher", authority.clone(), Metrics::new(), Readiness::new()).add(server).build();
     kit::channel::local(routes, ChannelOptions::new(Credential::service(&authority, "follower")))
 }

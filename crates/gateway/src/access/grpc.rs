@@ -1,6 +1,8 @@
 use kit::{
     Clock, Error, TenantId, Violations,
     auth::{AuthContext, scope},
+    paging,
+    time::timestamp,
 };
 use proto::gateway::v1::{
     ApiKey, CreateApiKeyRequest, CreateApiKeyResponse, CreateTenantRequest, CreateTenantResponse, ListApiKeysRequest,
@@ -17,9 +19,9 @@ use super::{
 };
 
 /// Largest page.
-const MAX_PAGE: i32 = 1_000;
+const MAX_PAGE: usize = 1_000;
 /// Usual page.
-const USUAL_PAGE: i32 = 100;
+const USUAL_PAGE: usize = 100;
 /// Longest name, in characters.
 const MAX_NAME: usize = 100;
 
@@ -61,9 +63,9 @@ impl AccessService for AccessHandler {
     ) -> Result<Response<ListTenantsResponse>, Status> {
         operator(&request)?;
         let asked = request.into_inner();
-        let size = page_size(asked.page_size)?;
-        let mut rows = self.store.list_tenants(&asked.page_token, size + 1).await.map_err(Error::from)?;
-        let next_page_token = cut(&mut rows, size, |row| row.tenant_id.clone());
+        let (size, after) = page(asked.page_size, &asked.page_token)?;
+        let mut rows = self.store.list_tenants(&after, size as i64 + 1).await.map_err(Error::from)?;
+        let next_page_token = paging::cut(&mut rows, size, |row| row.tenant_id.clone());
         let tenants = rows.into_iter().map(render_tenant).collect();
         Ok(Response::new(ListTenantsResponse { tenants, next_page_token }))
     }
@@ -110,9 +112,9 @@ impl AccessService for AccessHandler {
         let context = admin(&request)?.clone();
         let asked = request.into_inner();
         let tenant = tenant_of(&context, &asked.tenant_id)?;
-        let size = page_size(asked.page_size)?;
-        let mut rows = self.store.list_keys(&tenant, &asked.page_token, size + 1).await.map_err(Error::from)?;
-        let next_page_token = cut(&mut rows, size, |row| row.api_key_id.clone());
+        let (size, after) = page(asked.page_size, &asked.page_token)?;
+        let mut rows = self.store.list_keys(&tenant, &after, size as i64 + 1).await.map_err(Error::from)?;
+        let next_page_token = paging::cut(&mut rows, size, |row| row.api_key_id.clone());
         let api_keys = rows.into_iter().map(render_key).collect();
         Ok(Response::new(ListApiKeysResponse { api_keys, next_page_token }))
     }
@@ -170,22 +172,13 @@ fn tenant_of(context: &AuthContext, named: &str) -> Result<TenantId, Error> {
     }
 }
 
-fn page_size(asked: i32) -> Result<i64, Error> {
-    match asked {
-        0 => Ok(USUAL_PAGE.into()),
-        1.. => Ok(asked.min(MAX_PAGE).into()),
-        _ => Err(Error::violations([("page_size", "must not be negative")])),
-    }
-}
-
-/// Cuts a page that was read one row too long, and returns the token of the next page.
-fn cut<R>(rows: &mut Vec<R>, size: i64, token: impl Fn(&R) -> String) -> String {
-    let size = usize::try_from(size).unwrap_or(usize::MAX);
-    if rows.len() <= size {
-        return String::new();
-    }
-    rows.truncate(size);
-    rows.last().map(token).unwrap_or_default()
+/// Returns how long a page is, and the key behind which it begins.
+fn page(page_size: i32, page_token: &str) -> Result<(usize, String), Error> {
+    let mut violations = Violations::new();
+    let size = paging::size(page_size, USUAL_PAGE, MAX_PAGE, &mut violations);
+    let after = paging::after(page_token, &mut violations);
+    violations.finish()?;
+    Ok((size, after))
 }
 
 fn render_tenant(row: TenantRow) -> Tenant {
@@ -200,12 +193,5 @@ fn render_key(row: KeyRow) -> ApiKey {
         prefix: row.prefix,
         scopes: row.scopes.split_whitespace().map(str::to_owned).collect(),
         create_time: Some(timestamp(row.created_us)),
-    }
-}
-
-fn timestamp(micros: i64) -> prost_types::Timestamp {
-    prost_types::Timestamp {
-        seconds: micros.div_euclid(1_000_000),
-        nanos: i32::try_from(micros.rem_euclid(1_000_000) * 1_000).unwrap_or_default(),
     }
 }

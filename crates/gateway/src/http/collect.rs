@@ -37,6 +37,7 @@ pub(crate) fn router(gate: Arc<Gate>) -> Router<Arc<Gate>> {
         .route("/v1/{route}", post(collect))
         .route("/v1/{route}/", post(collect))
         .route("/beacon/v1/batch", post(beacon))
+        .route("/beacon/v1/batch/", post(beacon))
         .route("/v1/m", post(discard_metrics))
         .route("/v1/health", get(|| std::future::ready("ok")))
         .layer(collector_cors())
@@ -44,7 +45,7 @@ pub(crate) fn router(gate: Arc<Gate>) -> Router<Arc<Gate>> {
 }
 
 /// Browsers always ask first, as current SDKs send `Authorization`; the write key is public and any page may use it.
-fn collector_cors() -> CorsLayer {
+pub(super) fn collector_cors() -> CorsLayer {
     CorsLayer::new()
         .allow_origin(AllowOrigin::mirror_request())
         .allow_headers(AllowHeaders::mirror_request())
@@ -83,7 +84,7 @@ async fn collect(
     gate.limits.collect(&short_hash(bearer)).await?;
 
     let body = read(body).await?;
-    let request = gate.as_service(CollectHttpRequest {
+    let request = CollectHttpRequest {
         route,
         body,
         content_encoding: text(&headers, &header::CONTENT_ENCODING),
@@ -92,10 +93,15 @@ async fn collect(
         client_ip,
         user_agent: text(&headers, &header::USER_AGENT),
         origin: text(&headers, &header::ORIGIN),
-    });
+    };
+    hand_in(&gate, request).await
+}
+
+/// Hands a request to ingestion and returns its answer.
+pub(super) async fn hand_in(gate: &Gate, request: CollectHttpRequest) -> Result<Response, Failure> {
     let collected = IngestionServiceClient::new(gate.upstreams.ingestion.clone())
         .max_decoding_message_size(kit::MAX_MESSAGE_BYTES)
-        .collect_http(request)
+        .collect_http(gate.as_service(request))
         .await
         .map_err(|status| Failure(retryable(Error::from(status))))?
         .into_inner();
@@ -135,12 +141,12 @@ fn retryable(error: Error) -> Error {
     }
 }
 
-fn text(headers: &HeaderMap, name: &header::HeaderName) -> String {
+pub(super) fn text(headers: &HeaderMap, name: &header::HeaderName) -> String {
     headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
 }
 
 /// Rate counters are named by a hash: the header holds a credential.
-fn short_hash(text: &str) -> String {
+pub(super) fn short_hash(text: &str) -> String {
     use sha2::{Digest, Sha256};
     Sha256::digest(text.as_bytes())[..12].iter().map(|byte| format!("{byte:02x}")).collect()
 }

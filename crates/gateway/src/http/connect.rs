@@ -10,7 +10,7 @@ use axum::{
     response::Response,
 };
 use bytes::{BufMut, Bytes, BytesMut};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use kit::Error;
 use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, MethodDescriptor, SerializeOptions};
@@ -21,6 +21,10 @@ use super::{Gate, answer, forward};
 
 /// Largest body, in bytes.
 const MAX_BODY: usize = 16 << 20;
+
+/// Reasons that are told as 413.
+const BODY_TOO_LARGE: &str = "BODY_TOO_LARGE";
+const MESSAGE_TOO_LARGE: &str = "MESSAGE_TOO_LARGE";
 
 /// The contracts, for reading and writing JSON. Parsed at first use; it never changes.
 static CONTRACTS: LazyLock<DescriptorPool> = LazyLock::new(|| {
@@ -59,13 +63,7 @@ async fn answer_call(gate: &Gate, request: Request, content_type: &str) -> Resul
     }
 
     let (head, body) = request.into_parts();
-    let body = Limited::new(body, MAX_BODY)
-        .collect()
-        .await
-        .map_err(|_| {
-            Error::invalid("BODY_TOO_LARGE", format!("the body cannot be read or is larger than {MAX_BODY} bytes"))
-        })?
-        .to_bytes();
+    let body = read(body).await?;
     let message = match codec {
         Codec::Proto => body,
         Codec::Json => read_json(&method, &body)?,
@@ -87,6 +85,16 @@ async fn answer_call(gate: &Gate, request: Request, content_type: &str) -> Resul
     let content_type = if codec == Codec::Json { "application/json" } else { "application/proto" };
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     Ok(response)
+}
+
+async fn read(body: Body) -> Result<Bytes, Error> {
+    match Limited::new(body, MAX_BODY).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => {
+            Err(Error::invalid(BODY_TOO_LARGE, format!("the body is larger than {MAX_BODY} bytes")))
+        }
+        Err(_) => Err(Error::invalid("BODY_UNREADABLE", "the body broke off")),
+    }
 }
 
 fn find_method(path: &str) -> Result<MethodDescriptor, Error> {
@@ -166,7 +174,10 @@ async fn unframe(response: axum::http::Response<tonic::body::Body>) -> Result<By
 }
 
 fn failure(status: &Status) -> Response {
-    let (http, code) = names(status.code());
+    let (http, code) = match reason(status).as_deref() {
+        Some(BODY_TOO_LARGE | MESSAGE_TOO_LARGE) => (StatusCode::PAYLOAD_TOO_LARGE, names(status.code()).1),
+        _ => names(status.code()),
+    };
     let mut body = json!({ "code": code, "message": status.message() });
     let details = details(status);
     if !details.is_empty() {
@@ -179,6 +190,10 @@ fn failure(status: &Status) -> Response {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
+}
+
+fn reason(status: &Status) -> Option<String> {
+    tonic_types::StatusExt::get_details_error_info(status).map(|info| info.reason)
 }
 
 fn plain(status: StatusCode, code: &str, message: &str) -> Response {

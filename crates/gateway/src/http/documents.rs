@@ -10,14 +10,18 @@ use axum::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::answer;
+use super::{answer, collect::collector_cors};
 
 pub(crate) fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
     Router::new()
         .route("/v1/projects/{write_key}/settings", get(settings))
+        .route("/v1/projects/{write_key}/settings/", get(settings))
         .route("/projects/{write_key}/settings", get(settings))
+        .route("/projects/{write_key}/settings/", get(settings))
         .route("/sourceConfig", get(source_config))
-        .layer(tower_http::cors::CorsLayer::permissive())
+        .route("/sourceConfig/", get(source_config))
+        // RudderStack's SDK sends its key along, so browsers ask first, and a star would not cover `Authorization`.
+        .layer(collector_cors())
 }
 
 /// Settings of analytics-next: where to send, and that no metrics about the SDK itself are wanted.
@@ -63,7 +67,7 @@ fn host(headers: &HeaderMap) -> &str {
     headers.get(header::HOST).and_then(|value| value.to_str().ok()).unwrap_or("localhost")
 }
 
-fn scheme(headers: &HeaderMap) -> &str {
+pub(super) fn scheme(headers: &HeaderMap) -> &str {
     match headers.get("x-forwarded-proto").and_then(|value| value.to_str().ok()) {
         Some("https") => "https",
         _ => "http",

@@ -6,7 +6,10 @@ mod connect;
 mod documents;
 mod forward;
 mod links;
+mod pixel;
+mod script;
 mod trace;
+mod visitor;
 
 use std::sync::Arc;
 
@@ -77,7 +80,10 @@ impl Gate {
 pub(crate) fn router(gate: Arc<Gate>) -> Router {
     Router::new()
         .merge(collect::router(Arc::clone(&gate)))
+        .merge(pixel::router(Arc::clone(&gate)))
         .merge(documents::router())
+        .merge(script::router())
+        .merge(visitor::router())
         .merge(links::router(Arc::clone(&gate)))
         .fallback(by_content_type)
         .with_state(gate)

@@ -23,6 +23,9 @@ pub(crate) fn contact<'n>(nodes: &[&'n Node], kind: &str) -> Option<&'n Node> {
 
 /// Returns a number that is another whenever identifiers, traits or consents are others. Never 0, which stands for
 /// "never published".
+///
+/// Of a consent's time only the order counts in which a purpose was answered on its channels, as that decides which answer
+/// is in force: most events say again what was said before, and whoever follows need not hear it again.
 pub(crate) fn fingerprint(component: &Component, cluster: usize) -> u64 {
     let person: &Person = &component.people[cluster];
     let nodes = identifiers(component, cluster);
@@ -42,7 +45,9 @@ pub(crate) fn fingerprint(component: &Component, cluster: usize) -> u64 {
         hash.text(&answer.purpose);
         hash.text(&answer.channel);
         hash.text(&answer.proof);
-        hash.bytes(&answer.decided_us.to_le_bytes());
+        let before = person.consents.iter().filter(|other| other.purpose == answer.purpose);
+        let rank = before.filter(|other| other.decided_us < answer.decided_us).count();
+        hash.bytes(&rank.to_le_bytes());
         hash.bytes(&[u8::from(answer.granted)]);
     }
     hash.0.max(1)

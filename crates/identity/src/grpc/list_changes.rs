@@ -1,12 +1,13 @@
 use kit::{
     Violations,
     auth::{caller, scope},
+    paging,
 };
 use prost::Message;
 use proto::identity::v1::{ListChangesRequest, ListChangesResponse, ProfileChange};
 use tonic::Request;
 
-use super::{page, parse};
+use super::parse;
 use crate::{registry::Shared, store as sql};
 
 pub(super) async fn handle(
@@ -20,16 +21,16 @@ pub(super) async fn handle(
         "" => None,
         id => parse::profile_id(id, "profile_id", &mut violations),
     };
-    let size = page::size(request.page_size, 50, 500, &mut violations);
-    let before = page::token(&request.page_token, |token| token.parse::<i64>().ok(), &mut violations);
+    let size = paging::size(request.page_size, 50, 500, &mut violations);
+    let before = paging::place(&request.page_token, |key| key.parse::<i64>().ok(), &mut violations);
     violations.finish()?;
 
     let before = before.unwrap_or(i64::MAX);
-    let rows = sql::list_changes(&shared.db, &caller.tenant, profile, before, size as i64).await?;
-    let last = rows.last().filter(|_| rows.len() == size).map(|(number, _)| number.to_string());
+    let mut rows = sql::list_changes(&shared.db, &caller.tenant, profile, before, size as i64 + 1).await?;
+    let next_page_token = paging::cut(&mut rows, size, |(number, _)| number.to_string());
     let mut changes = Vec::with_capacity(rows.len());
     for (_, body) in &rows {
         changes.push(ProfileChange::decode(body.as_slice()).map_err(kit::Error::internal)?);
     }
-    Ok(ListChangesResponse { changes, next_page_token: last.unwrap_or_default() })
+    Ok(ListChangesResponse { changes, next_page_token })
 }

@@ -3,12 +3,12 @@ use std::collections::{BTreeSet, HashMap};
 use kit::{
     Violations,
     auth::{caller, scope},
+    paging,
 };
 use proto::identity::v1::{ListProfilesRequest, ListProfilesResponse};
 use tonic::Request;
 use uuid::Uuid;
 
-use super::page;
 use crate::{
     domain::component::Component,
     registry::Shared,
@@ -23,11 +23,13 @@ pub(super) async fn handle(
     let caller = caller(&request, scope::PROFILES_READ)?;
     let request = request.into_inner();
     let mut violations = Violations::new();
-    let size = page::size(request.page_size, 50, 1_000, &mut violations);
-    let after = page::token(&request.page_token, |token| Uuid::try_parse(token).ok(), &mut violations);
+    let size = paging::size(request.page_size, 50, 1_000, &mut violations);
+    let after = paging::place(&request.page_token, |key| Uuid::try_parse(key).ok(), &mut violations);
     violations.finish()?;
 
-    let places = sql::list_profiles(&shared.db, &caller.tenant, after.unwrap_or(Uuid::nil()), size as i64).await?;
+    let after = after.unwrap_or(Uuid::nil());
+    let mut places = sql::list_profiles(&shared.db, &caller.tenant, after, size as i64 + 1).await?;
+    let next_page_token = paging::cut(&mut places, size, |(id, _)| id.to_string());
     let ids: BTreeSet<i64> = places.iter().map(|(_, component)| *component).collect();
     let ids: Vec<i64> = ids.into_iter().collect();
     let components = sql::load_components(From::Db(&shared.db), &caller.tenant, &ids).await?;
@@ -39,12 +41,5 @@ pub(super) async fn handle(
         let component = components.get(home)?;
         Some(render::profile(component, component.cluster_of_profile(*id)?))
     });
-    Ok(ListProfilesResponse {
-        profiles: profiles.collect(),
-        next_page_token: places
-            .last()
-            .filter(|_| places.len() == size)
-            .map(|(id, _)| id.to_string())
-            .unwrap_or_default(),
-    })
+    Ok(ListProfilesResponse { profiles: profiles.collect(), next_page_token })
 }

@@ -1,6 +1,7 @@
 use kit::{
     TenantId, Violations,
     auth::{caller, scope},
+    paging,
 };
 use prost::Message;
 use proto::event::v1::Event;
@@ -8,7 +9,7 @@ use proto::identity::v1::{ListTimelineRequest, ListTimelineResponse, ProfileReco
 use tonic::Request;
 use uuid::Uuid;
 
-use super::{page, parse, profile_not_found};
+use super::{parse, profile_not_found};
 use crate::{
     domain::{person::Person, timeline::Pointer},
     registry::Shared,
@@ -23,15 +24,16 @@ pub(super) async fn handle(
     let request = request.into_inner();
     let mut violations = Violations::new();
     let id = parse::profile_id(&request.profile_id, "profile_id", &mut violations);
-    let size = page::size(request.page_size, 50, 500, &mut violations);
-    let before = page::token(&request.page_token, parse_token, &mut violations);
+    let size = paging::size(request.page_size, 50, 500, &mut violations);
+    let before = paging::place(&request.page_token, place, &mut violations);
     violations.finish()?;
     let Some(id) = id else { return Err(profile_not_found()) };
 
     let (component, cluster) = shared.profile_at(&caller.tenant, id).await?.ok_or_else(profile_not_found)?;
     let person = &component.people[cluster];
     let Some(profile) = person.id else { return Err(profile_not_found()) };
-    let pointers = newest_before(shared, &caller.tenant, profile, person, before, size).await?;
+    let mut pointers = newest_before(shared, &caller.tenant, profile, person, before, size + 1).await?;
+    let next_page_token = paging::cut(&mut pointers, size, |last| format!("{}.{}", last.time_us, last.offset));
 
     let partition = shared.partition_of(profile);
     let places: Vec<(u32, u64)> = pointers.iter().map(|pointer| (partition, pointer.offset)).collect();
@@ -42,15 +44,11 @@ pub(super) async fn handle(
             events.push(Event::decode(event.event).map_err(kit::Error::internal)?);
         }
     }
-    let last = pointers.last().filter(|_| pointers.len() == size);
-    Ok(ListTimelineResponse {
-        events,
-        next_page_token: last.map(|pointer| format!("{}.{}", pointer.time_us, pointer.offset)).unwrap_or_default(),
-    })
+    Ok(ListTimelineResponse { events, next_page_token })
 }
 
-fn parse_token(token: &str) -> Option<Pointer> {
-    let (time, offset) = token.split_once('.')?;
+fn place(key: &str) -> Option<Pointer> {
+    let (time, offset) = key.split_once('.')?;
     Some(Pointer { time_us: time.parse().ok()?, offset: offset.parse().ok()? })
 }
 

@@ -5,7 +5,6 @@ mod get_profile;
 mod list_changes;
 mod list_profiles;
 mod list_timeline;
-mod page;
 mod parse;
 mod separate_identifiers;
 mod set_identifier_blocked;

@@ -78,7 +78,7 @@ impl Registry {
             kind: profile_change::Kind::Merge.into(),
             profile_id: merge.survivor.to_string(),
             other_profile_ids: absorbed.iter().map(ToString::to_string).collect(),
-            decide_time: Some(render::timestamp(decide_us)),
+            decide_time: Some(kit::time::timestamp(decide_us)),
             evidence: merge.link.as_ref().map(render::accepted),
         };
         let touched = absorbed.into_iter().chain([merge.survivor]).collect();
@@ -129,7 +129,7 @@ impl Registry {
             kind: profile_change::Kind::Split.into(),
             profile_id: profile.to_string(),
             other_profile_ids: others.iter().map(ToString::to_string).collect(),
-            decide_time: Some(render::timestamp(decide_us)),
+            decide_time: Some(kit::time::timestamp(decide_us)),
             evidence: None,
         };
         let touched = others.into_iter().chain([profile]).collect();

@@ -62,7 +62,7 @@ impl Outbox {
         let merged = ProfileMerged {
             survivor_profile_id: survivor.to_string(),
             absorbed_profile_ids: absorbed.iter().map(ToString::to_string).collect(),
-            decide_time: Some(render::timestamp(decide_us)),
+            decide_time: Some(kit::time::timestamp(decide_us)),
         };
         for profile in absorbed.iter().chain([&survivor]) {
             self.structure.push(record(*profile, Body::Merged(merged.clone()), decide_us, None));
@@ -74,7 +74,7 @@ impl Outbox {
         let split = ProfileSplit {
             profile_id: profile.to_string(),
             new_profile_ids: others.iter().map(ToString::to_string).collect(),
-            decide_time: Some(render::timestamp(decide_us)),
+            decide_time: Some(kit::time::timestamp(decide_us)),
         };
         self.structure.push(record(profile, Body::Split(split), decide_us, None));
     }

@@ -105,7 +105,7 @@ impl Service {
         let authority = Authority::new(b"a secret for tests only");
         let shutdown = Shutdown::new();
         let metrics = Metrics::new();
-        let service = LogServiceServer::new(source.log.service());
+        let service = LogServiceServer::new(source.log.service(&Shutdown::new()));
         let routes =
             Services::new("ingestion", authority.clone(), metrics.clone(), Readiness::new()).add(service).build();
         let credential = Credential::service(&authority, "identity");

@@ -11,10 +11,10 @@ use proto::google::r#type::Money;
 use proto::r#type::v1::LineItem;
 
 use super::check::check_identifier;
-use super::currency::Currency;
 use super::instant;
-use super::limits::MAX_LISTED_PRODUCTS;
+use super::limits::{MAX_LISTED_PRODUCTS, MAX_PLACE_CHARS, MAX_SIGNAL_KIND_CHARS, fits};
 use super::problem::{Problem, Reason, field_invalid};
+use kit::Currency;
 
 /// Checks a body and completes it: amounts without a currency take the source's, pieces that nobody counted are one.
 pub(crate) fn check(body: &mut Body, default_currency: Option<Currency>) -> Result<(), Problem> {
@@ -152,6 +152,15 @@ pub(crate) fn product_id_missing() -> Problem {
 
 fn check_signal(signal: &ContextSignal) -> Result<(), Problem> {
     given("kind", &signal.kind)?;
+    // They are the key by which signals are kept, and no engine indexes a key of any length.
+    let place = signal.place.iter().flat_map(|place| {
+        [&place.country, &place.region, &place.city, &place.postal_code].map(|part| ("place", part, MAX_PLACE_CHARS))
+    });
+    for (field, text, limit) in place.chain([("kind", &signal.kind, MAX_SIGNAL_KIND_CHARS)]) {
+        if !fits(text, limit) {
+            return Err(field_invalid(field, &format!("must be at most {limit} characters")));
+        }
+    }
     let start_us = signal.start_time.as_ref().map(instant::from_timestamp).transpose()?;
     let end_us = signal.end_time.as_ref().map(instant::from_timestamp).transpose()?;
     match (start_us, end_us) {

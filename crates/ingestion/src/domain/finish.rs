@@ -7,7 +7,9 @@ use proto::event::v1::{Event, Medium, Party};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use super::plan::Findings;
 use super::problem::{Problem, Reason};
+use super::signal::SignalRow;
 use super::source::SourceProfile;
 use super::vocabulary::name_of;
 use super::{check, check_body, consent, instant, texts};
@@ -37,7 +39,16 @@ pub(crate) struct Ready {
     pub(crate) bot: bool,
     /// What must be known of its person before it is taken; `None` when nothing must.
     pub(crate) gate: Option<Box<consent::Gate>>,
+    /// What it says about a place and time, when that is what it is.
+    pub(crate) signal: Option<Box<SignalRow>>,
+    /// Whether it happened long before it was received.
+    pub(crate) late: bool,
+    /// What breaks the source's tracking plan, all the same.
+    pub(crate) findings: Option<Box<Findings>>,
 }
+
+/// How much older than its receipt a late event is.
+const LATE_US: i64 = 3_600 * 1_000_000;
 
 /// Checks and completes an event that holds what the sender said: `event_time` is when the sender says it happened.
 ///
@@ -60,6 +71,10 @@ pub(crate) fn finish(
     let said = state_consents(event, arrival.source)?;
     check::check_consents(&event.consents)?;
     texts::check(event)?;
+    let findings = match &arrival.source.controls.plan {
+        Some(plan) => plan.judge(event)?,
+        None => None,
+    };
     let event_time_us = complete_times(event, arrival.received_us)?;
     let bot = arrival.source.edge.enricher.enrich(event);
     complete_provenance(event, arrival.source, bot);
@@ -81,6 +96,12 @@ pub(crate) fn finish(
         event_time_us,
         bot,
         gate,
+        signal: match &event.body {
+            Some(Body::ContextSignal(signal)) => Some(Box::new(SignalRow::of(event, signal, event_time_us))),
+            _ => None,
+        },
+        late: arrival.received_us.saturating_sub(event_time_us) > LATE_US,
+        findings,
     })
 }
 
@@ -93,11 +114,11 @@ fn complete_times(event: &mut Event, received_us: i64) -> Result<i64, Problem> {
     for consent in &mut event.consents {
         let decided_us = consent.decided_time.as_ref().map(instant::from_timestamp).transpose()?;
         let decided_us = decided_us.unwrap_or(event_time_us).min(received_us);
-        consent.decided_time = Some(instant::to_timestamp(decided_us));
+        consent.decided_time = Some(kit::time::timestamp(decided_us));
     }
     event.original_time = event.event_time;
-    event.event_time = Some(instant::to_timestamp(event_time_us));
-    event.received_time = Some(instant::to_timestamp(received_us));
+    event.event_time = Some(kit::time::timestamp(event_time_us));
+    event.received_time = Some(kit::time::timestamp(received_us));
     Ok(event_time_us)
 }
 

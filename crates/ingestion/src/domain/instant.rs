@@ -1,11 +1,11 @@
 //! Times: reading them, and correcting the clocks of senders.
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime};
+use kit::time::{SECOND_US, valid_micros};
 use prost_types::Timestamp;
 
 use super::problem::{Problem, Reason};
 
-const SECOND_US: i64 = 1_000_000;
 /// A sender's clock is corrected beyond this, and in steps of it: less is the network's delay, not a wrong clock.
 const SKEW_STEP_US: i64 = 300 * SECOND_US;
 /// What lies further ahead, after the correction, is an error and not a clock.
@@ -41,18 +41,9 @@ fn parse_number(text: &str) -> Option<i64> {
 
 /// Returns a timestamp's microseconds; a problem when it is none, or lies before 1970 or after the year 9999.
 pub(crate) fn from_timestamp(timestamp: &Timestamp) -> Result<i64, Problem> {
-    const YEAR_10000: i64 = 253_402_300_800;
-    let in_range = (0..YEAR_10000).contains(&timestamp.seconds) && (0..1_000_000_000).contains(&timestamp.nanos);
-    if !in_range {
-        return Err(Problem::new(Reason::TimeInvalid, "a time must be a valid timestamp of 1970 or later"));
-    }
-    Ok(timestamp.seconds * SECOND_US + i64::from(timestamp.nanos / 1_000))
-}
-
-/// Returns microseconds as a timestamp.
-pub(crate) fn to_timestamp(micros: i64) -> Timestamp {
-    let nanos = i32::try_from(micros.rem_euclid(SECOND_US) * 1_000).expect("less than a second of nanoseconds");
-    Timestamp { seconds: micros.div_euclid(SECOND_US), nanos }
+    valid_micros(timestamp)
+        .filter(|time_us| *time_us >= 0)
+        .ok_or_else(|| Problem::new(Reason::TimeInvalid, "a time must be a valid timestamp of 1970 or later"))
 }
 
 /// Returns when an event happened, given when the sender says it did and when, by the same clock, it was sent.
@@ -143,7 +134,7 @@ mod tests {
 
     #[test]
     fn timestamps_come_and_go() {
-        assert_eq!(from_timestamp(&to_timestamp(NOON_US + 7)), Ok(NOON_US + 7));
+        assert_eq!(from_timestamp(&kit::time::timestamp(NOON_US + 7)), Ok(NOON_US + 7));
         for bad in [(-1, 0), (0, -1), (0, 1_000_000_000), (i64::MAX, 0)] {
             assert!(from_timestamp(&Timestamp { seconds: bad.0, nanos: bad.1 }).is_err());
         }

@@ -26,6 +26,10 @@ pub(crate) const MAX_KEY_CHARS: usize = 256;
 pub(crate) const MAX_LISTED_PRODUCTS: usize = 250;
 /// Most consents that one event states.
 pub(crate) const MAX_CONSENTS: usize = 50;
+/// Longest kind of a context signal, in characters.
+pub(crate) const MAX_SIGNAL_KIND_CHARS: usize = 64;
+/// Longest part of the place of a context signal, in characters.
+pub(crate) const MAX_PLACE_CHARS: usize = 100;
 /// Longest proof of a consent, in characters.
 pub(crate) const MAX_PROOF_CHARS: usize = 1_024;
 

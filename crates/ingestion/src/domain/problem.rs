@@ -2,16 +2,20 @@
 
 use std::borrow::Cow;
 
+use super::plan::Findings;
+
 /// Why an event cannot be taken: a stable reason and a sentence for a person. Neither holds values of the event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Problem {
     pub(crate) reason: Reason,
     pub(crate) message: Cow<'static, str>,
+    /// What breaks the source's tracking plan, when that is why.
+    pub(crate) findings: Option<Box<Findings>>,
 }
 
 impl Problem {
     pub(crate) fn new(reason: Reason, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { reason, message: message.into() }
+        Self { reason, message: message.into(), findings: None }
     }
 }
 
@@ -80,6 +84,10 @@ reasons! {
     ConsentInvalid => "CONSENT_INVALID",
     /// Another field breaks its rule; the message names it.
     FieldInvalid => "FIELD_INVALID",
+    /// It breaks the source's tracking plan.
+    PlanViolated => "PLAN_VIOLATED",
+    /// The source's tracking plan has no event of this name.
+    UnplannedEvent => "UNPLANNED_EVENT",
 }
 
 /// Returns a problem with one field: `"{field} {rule}"`.

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use kit::TenantId;
+use kit::{Currency, TenantId};
 use proto::event::v1::{Medium, Party};
 
 use super::consent::Policy;
-use super::currency::Currency;
 use super::edge::Enricher;
+use super::plan::Plan;
+use super::quota::Quota;
 
 /// What every event of a source takes from it, unless the event says otherwise.
 #[derive(Debug, Clone)]
@@ -19,6 +20,8 @@ pub(crate) struct SourceProfile {
     pub(crate) default_currency: Option<Currency>,
     /// What happens to every event at the door.
     pub(crate) edge: Edge,
+    /// What it is held to.
+    pub(crate) controls: Controls,
 }
 
 /// What reads consents and circumstances into the events of a source. The default takes everything.
@@ -26,4 +29,12 @@ pub(crate) struct SourceProfile {
 pub(crate) struct Edge {
     pub(crate) policy: Arc<Policy>,
     pub(crate) enricher: Arc<Enricher>,
+}
+
+/// What a source is held to.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Controls {
+    /// What it is expected to send; `None` when nobody looks.
+    pub(crate) plan: Option<Arc<Plan>>,
+    pub(crate) quota: Quota,
 }

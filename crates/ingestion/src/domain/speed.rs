@@ -9,7 +9,6 @@ use proto::event::v1::{Event, Medium, Party};
 use proto::ingestion::v1::ConsentPolicy;
 
 use super::consent::Policy;
-use super::currency::Currency;
 use super::edge::{Enricher, GeoTable};
 use super::finish::Arrival;
 use super::json_scan::mend_escapes;
@@ -17,6 +16,7 @@ use super::segment::{HttpArrival, Route, read, split};
 use super::source::{Edge, SourceProfile};
 use super::typed;
 use crate::mmdb;
+use kit::Currency;
 
 const NOON_US: i64 = 1_748_779_200_000_000;
 const BATCH: usize = 100;
@@ -36,6 +36,7 @@ fn source() -> SourceProfile {
         medium: Medium::Online,
         default_currency: Currency::parse("EUR"),
         edge: Edge::default(),
+        controls: Default::default(),
     }
 }
 

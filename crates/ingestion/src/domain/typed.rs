@@ -55,8 +55,8 @@ mod tests {
     use proto::r#type::v1::Identifier;
 
     use super::*;
-    use crate::domain::instant::to_timestamp;
     use crate::domain::source::{Edge, SourceProfile};
+    use kit::time::timestamp;
 
     const NOON_US: i64 = 1_748_779_200_000_000;
 
@@ -68,13 +68,14 @@ mod tests {
             medium: Medium::Offline,
             default_currency: None,
             edge: Edge::default(),
+            controls: Default::default(),
         }
     }
 
     fn event() -> Event {
         Event {
             message_id: "m-1".into(),
-            event_time: Some(to_timestamp(NOON_US - 1_000_000)),
+            event_time: Some(timestamp(NOON_US - 1_000_000)),
             identifiers: vec![Identifier { kind: "loyalty_card".into(), value: "7".into() }],
             body: Some(Body::Custom(Custom {})),
             ..Event::default()
@@ -91,7 +92,7 @@ mod tests {
         let forged = Event {
             event_id: "mine".into(),
             source_id: "other".into(),
-            received_time: Some(to_timestamp(1)),
+            received_time: Some(timestamp(1)),
             provenance: Some(Provenance { bot: true, medium: Medium::Online.into(), ..Provenance::default() }),
             ..event()
         };
@@ -101,8 +102,8 @@ mod tests {
         let kept = Event::decode(ready.payload).unwrap();
         assert_eq!(kept.event_id, ready.event_id.to_string());
         assert_eq!((kept.source_id.as_str(), kept.name.as_str()), ("s-1", "Custom"));
-        assert_eq!(kept.received_time, Some(to_timestamp(NOON_US)));
-        assert_eq!(kept.original_time, Some(to_timestamp(NOON_US - 1_000_000)));
+        assert_eq!(kept.received_time, Some(timestamp(NOON_US)));
+        assert_eq!(kept.original_time, Some(timestamp(NOON_US - 1_000_000)));
         let provenance = kept.provenance.unwrap();
         assert_eq!((provenance.party(), provenance.medium(), provenance.bot), (Party::Second, Medium::Online, false));
         assert_eq!(ready.key, &b"loyalty_card\x007"[..]);
@@ -121,7 +122,7 @@ mod tests {
 
     #[test]
     fn each_fault_has_its_reason() {
-        let ahead = Some(to_timestamp(NOON_US + 90_000_000_000));
+        let ahead = Some(timestamp(NOON_US + 90_000_000_000));
         for (bad, reason) in [
             (Event { identifiers: Vec::new(), ..event() }, Reason::IdentifierMissing),
             (Event { body: None, ..event() }, Reason::BodyMissing),

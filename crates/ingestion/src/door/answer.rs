@@ -8,6 +8,7 @@ use serde::Serialize;
 use store::Error;
 
 use super::http::{BUSY_RETRY_AFTER, UNAVAILABLE_RETRY_AFTER};
+use crate::quotas::QUOTA_EXCEEDED;
 
 /// Why nothing of an HTTP request was taken.
 #[derive(Debug)]
@@ -40,6 +41,15 @@ impl Refusal {
                 retry_after: Some(UNAVAILABLE_RETRY_AFTER),
                 ..Self::new(503, "STORE_UNAVAILABLE", "events cannot be stored now")
             },
+        }
+    }
+
+    /// The source sends more than its quota.
+    pub(super) fn over_quota(wait: Duration) -> Self {
+        let seconds = wait.as_secs_f64().ceil().max(1.0) as u64;
+        Self {
+            retry_after: Some(Duration::from_secs(seconds)),
+            ..Self::new(429, QUOTA_EXCEEDED, "the source sends more than its quota")
         }
     }
 

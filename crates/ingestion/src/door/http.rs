@@ -42,6 +42,9 @@ async fn take(app: &App, mut request: CollectHttpRequest) -> Result<Vec<Verdict>
         Some(key) => Some(open(app, &key).await?),
         None => None,
     };
+    if let Some(wait) = source_by_header.as_ref().and_then(|source| app.quotas.known_wait(source)) {
+        return Err(Refusal::over_quota(wait));
+    }
 
     let body = readable_body(std::mem::take(&mut request.body), &request.content_encoding)?;
     let text = text_of(&body)?;
@@ -53,13 +56,16 @@ async fn take(app: &App, mut request: CollectHttpRequest) -> Result<Vec<Verdict>
         (None, None, key) => open(app, key).await?,
     };
 
+    if let Err(wait) = app.quotas.draw(&source, parts.events.len(), text.len()).await {
+        app.metrics.count_throttled(&source.source_id, parts.events.len() as u64);
+        return Err(Refusal::over_quota(wait));
+    }
     let received_us = app.clock.now_us();
     let items = read_all(&source, received_us, &parts, &request).await;
     if items.is_empty() {
         return Ok(Vec::new());
     }
-    let submission = Submission { source, traceparent: kit::telemetry::traceparent(), items };
-    app.intake.submit(submission).await.map_err(|error| Refusal::not_stored(&error))
+    app.intake.submit(Submission::new(source, items)).await.map_err(|error| Refusal::not_stored(&error))
 }
 
 /// Returns the source that a write key opens.

@@ -2,6 +2,7 @@
 
 mod answer;
 pub(crate) mod http;
+pub(crate) mod mend;
 pub(crate) mod replay;
 mod segment;
 pub(crate) mod typed;

@@ -20,7 +20,7 @@ use crate::domain::json_scan::mend_escapes;
 use crate::domain::problem::{Problem, Reason};
 use crate::domain::segment::{HttpArrival, Shared};
 use crate::domain::typed;
-use crate::intake::{Arrived, DeadLetterIdSeed, Item, Source, Submission};
+use crate::intake::{Arrived, DeadLetterIdSeed, Item, Refused, Source, Submission};
 use crate::store::dead_letters::{self, DeadLetterRow};
 
 /// Replays dead letters of a tenant; one verdict for each, in their order.
@@ -66,7 +66,7 @@ fn gone() -> Verdict {
 }
 
 /// Makes what the door would have made of it when it first came, mended if a payload is given.
-fn resubmission(source: Source, letter: DeadLetterRow, mended: Vec<u8>) -> Submission {
+pub(super) fn resubmission(source: Source, letter: DeadLetterRow, mended: Vec<u8>) -> Submission {
     let received_us = letter.receive_us;
     let payload = if mended.is_empty() { letter.payload } else { mended };
     // A replay repeated, or run twice at once, is told by this id when the sender gave none.
@@ -76,7 +76,7 @@ fn resubmission(source: Source, letter: DeadLetterRow, mended: Vec<u8>) -> Submi
         _ => read_json(payload, &source, received_us, message_id),
     };
     let item = Item { arrived, replays: Some(letter.dead_letter_id.clone()) };
-    Submission { source, traceparent: kit::telemetry::traceparent(), items: vec![item] }
+    Submission::new(source, vec![item])
 }
 
 fn read_typed(payload: &[u8], source: &Source, received_us: i64, message_id: impl FnOnce() -> String) -> Arrived {
@@ -105,7 +105,12 @@ fn malformed(source: &Source, received_us: i64, message: &'static str) -> Arrive
 
 /// The dead letter stays as it is; only its reason is noted, so there is nothing to keep.
 fn refused(problem: Problem, source: &Source, received_us: i64) -> Arrived {
-    let nothing = bytes::Bytes::new();
-    let (encoding, library, seed) = (Encoding::Unspecified, String::new(), DeadLetterIdSeed::None);
-    Arrived::refused(problem, nothing, encoding, library, (source, received_us), seed)
+    let refused = Refused {
+        problem,
+        payload: bytes::Bytes::new(),
+        encoding: Encoding::Unspecified,
+        library: String::new(),
+        event_name: String::new(),
+    };
+    Arrived::refused(refused, (source, received_us), DeadLetterIdSeed::None)
 }

@@ -9,8 +9,8 @@ use crate::domain::consent::{Country, Unread};
 use crate::domain::finish::Arrival;
 use crate::domain::json::{Json, Members};
 use crate::domain::problem::Problem;
-use crate::domain::segment::{HttpArrival, Request, Shared, kept_payload, read, take_signals};
-use crate::intake::{Arrived, DeadLetterIdSeed, Item, Source};
+use crate::domain::segment::{Call, HttpArrival, Request, Shared, kept_payload, read, take_signals};
+use crate::intake::{Arrived, DeadLetterIdSeed, Item, Refused, Source};
 
 /// Reads every event of a body.
 pub(super) async fn read_all(
@@ -54,8 +54,27 @@ fn refused(problem: Problem, event: Json<'_>, shared: &Shared<'_>, from: HttpArr
         Some(message_id) => DeadLetterIdSeed::Message(message_id),
         None => DeadLetterIdSeed::None,
     };
-    let library = library(&members, shared);
-    Arrived::refused(problem, payload, Encoding::SegmentJson, library, (source, from.arrival.received_us), seed)
+    let refused = Refused {
+        problem,
+        payload,
+        encoding: Encoding::SegmentJson,
+        library: library(&members, shared),
+        event_name: event_name(&members, shared),
+    };
+    Arrived::refused(refused, (source, from.arrival.received_us), seed)
+}
+
+/// Returns the name that the event would have had, as far as one can tell.
+fn event_name(members: &Members<'_>, shared: &Shared<'_>) -> String {
+    let named = members.get("type").and_then(Json::string);
+    match named.and_then(|name| Call::parse(&name)).or(shared.call) {
+        Some(Call::Page) => "Page Viewed".to_owned(),
+        Some(Call::Screen) => "Screen Viewed".to_owned(),
+        Some(Call::Identify) => "Identified".to_owned(),
+        Some(Call::Group) => "Grouped".to_owned(),
+        Some(Call::Alias) => "Aliased".to_owned(),
+        Some(Call::Track) | None => members.get("event").and_then(Json::scalar).unwrap_or_default().trim().to_owned(),
+    }
 }
 
 /// Whether consent allows to keep the content of an event that cannot be taken.

@@ -15,7 +15,8 @@ use crate::domain::finish::Arrival;
 use crate::domain::limits::{MAX_EVENTS, MAX_REQUEST_BYTES};
 use crate::domain::problem::Problem;
 use crate::domain::typed;
-use crate::intake::{Arrived, DeadLetterIdSeed, Item, Source, Submission};
+use crate::intake::{Arrived, DeadLetterIdSeed, Item, Refused, Source, Submission};
+use crate::quotas;
 
 /// What to do when too much waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,15 +36,33 @@ pub(crate) async fn collect(
 ) -> Result<CollectResponse, kit::Error> {
     check(&request)?;
     let source = app.source(tenant, &request.source_id).await?;
+    draw(app, &source, &request.events, when_busy).await?;
     let received_us = app.clock.now_us();
     let items = read_all(&source, received_us, request.events).await?;
-    let submission = Submission { source, traceparent: kit::telemetry::traceparent(), items };
+    let submission = Submission::new(source, items);
     let outcome = match when_busy {
         WhenBusy::Refuse => app.intake.submit(submission).await,
         WhenBusy::Wait => app.intake.submit_patiently(submission).await,
     };
     let verdicts = outcome.map_err(|error| not_taken(app, error))?;
     Ok(CollectResponse { verdicts })
+}
+
+/// Takes the events off the source's quota. A stream waits for its turn.
+async fn draw(app: &App, source: &Source, events: &[Event], when_busy: WhenBusy) -> Result<(), kit::Error> {
+    if source.controls.quota.is_unbounded() {
+        return Ok(());
+    }
+    let bytes = events.iter().map(Message::encoded_len).sum();
+    while let Err(wait) = app.quotas.draw(source, events.len(), bytes).await {
+        if when_busy == WhenBusy::Refuse {
+            app.metrics.count_throttled(&source.source_id, events.len() as u64);
+            app.metrics.count_refusal("quota_exceeded");
+            return Err(quotas::exceeded(wait));
+        }
+        tokio::time::sleep(wait).await;
+    }
+    Ok(())
 }
 
 fn check(request: &CollectRequest) -> Result<(), kit::Error> {
@@ -81,12 +100,18 @@ fn refused(problem: Problem, event: Event, source: &Source, received_us: i64) ->
         true => Bytes::from(event.encode_to_vec()),
         false => Bytes::new(),
     };
-    let library = event.provenance.map(|provenance| provenance.library).unwrap_or_default();
+    let refused = Refused {
+        problem,
+        payload,
+        encoding: Encoding::Event,
+        library: event.provenance.map(|provenance| provenance.library).unwrap_or_default(),
+        event_name: event.name,
+    };
     let seed = match event.message_id.as_str() {
         "" => DeadLetterIdSeed::None,
         message_id => DeadLetterIdSeed::Message(message_id),
     };
-    Arrived::refused(problem, payload, Encoding::Event, library, (source, received_us), seed)
+    Arrived::refused(refused, (source, received_us), seed)
 }
 
 /// Whether consent allows to keep the content of an event that cannot be taken.

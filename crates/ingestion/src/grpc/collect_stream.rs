@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use futures::{Stream, StreamExt};
 use kit::auth::{caller, scope};
+use kit::status::unreadable;
 use kit::{Error, TenantId};
 use proto::ingestion::v1::{CollectStreamRequest, CollectStreamResponse};
 use tonic::{Request, Status, Streaming};
@@ -24,7 +25,7 @@ pub(super) fn collect_stream(
         .map(move |received| {
             let app = Arc::clone(&app);
             let tenant = tenant.clone();
-            async move { Ok(take(&app, &tenant, received?).await?) }
+            async move { Ok(take(&app, &tenant, received.map_err(unreadable)?).await?) }
         })
         .buffered(BATCHES_IN_FLIGHT);
     Ok(acknowledgements)

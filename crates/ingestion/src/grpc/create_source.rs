@@ -7,10 +7,10 @@ use uuid::Uuid;
 
 use super::render;
 use crate::app::App;
-use crate::domain::currency::Currency;
 use crate::domain::limits::fits;
 use crate::domain::write_key;
 use crate::registry::NewSource;
+use kit::Currency;
 
 /// Creates a source with its first write key.
 pub(super) async fn create_source(
@@ -20,7 +20,7 @@ pub(super) async fn create_source(
     let caller = caller(&request, scope::SOURCES_WRITE)?;
     let new = parse(request.into_inner())?;
     let made = app.make_source(&caller.tenant, new).await?;
-    Ok(CreateSourceResponse { source: Some(render::source(made.source, &made.keys)), write_key: made.secret })
+    Ok(CreateSourceResponse { source: Some(render::source(made.source, &made.keys, None)), write_key: made.secret })
 }
 
 fn parse(request: CreateSourceRequest) -> Result<NewSource, Error> {

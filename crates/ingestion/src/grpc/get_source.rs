@@ -5,7 +5,7 @@ use tonic::Request;
 
 use super::render;
 use crate::app::{App, source_not_found};
-use crate::store::{sources, write_keys};
+use crate::store::{controls, sources, write_keys};
 
 /// Returns one source.
 pub(super) async fn get_source(app: &App, request: Request<GetSourceRequest>) -> Result<GetSourceResponse, Error> {
@@ -14,5 +14,6 @@ pub(super) async fn get_source(app: &App, request: Request<GetSourceRequest>) ->
     let found = sources::find(&app.db, &caller.tenant, &source_id).await?;
     let row = found.ok_or_else(source_not_found)?;
     let keys = write_keys::list(&app.db, &caller.tenant, &[&source_id]).await?;
-    Ok(GetSourceResponse { source: Some(render::source(row, &keys)) })
+    let quotas = controls::quotas(&app.db, &caller.tenant, &[&source_id]).await?;
+    Ok(GetSourceResponse { source: Some(render::source(row, &keys, quotas.get(&source_id))) })
 }

@@ -1,17 +1,20 @@
-use kit::Error;
+use std::time::Duration;
+
 use kit::auth::{caller, scope};
+use kit::{Error, TenantId};
 use proto::ingestion::v1::{DeadLetter, ListDeadLettersRequest, ListDeadLettersResponse};
 use tonic::Request;
 
-use super::paging;
+use super::{letter_filter, paging};
 use crate::app::App;
-use crate::domain::instant::to_timestamp;
-use crate::store::dead_letters::{self, DeadLetterRow, Place};
+use crate::store::dead_letters::{self, DeadLetterRow, Order};
+use crate::store::letter_care;
+use kit::time::timestamp;
 
-/// Payloads of one page, unless a single one is larger: a page must fit into a message.
-const PAGE_BYTES: usize = 16 << 20;
+/// How long a list waits for the note that it was read.
+const NOTE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Lists dead letters, newest first.
+/// Lists dead letters, newest first, and notes that they were read.
 pub(super) async fn list_dead_letters(
     app: &App,
     request: Request<ListDeadLettersRequest>,
@@ -19,39 +22,46 @@ pub(super) async fn list_dead_letters(
     let tenant = caller(&request, scope::SOURCES_WRITE)?.tenant;
     let request = request.into_inner();
     let size = paging::page_size(request.page_size, 50, 500)?;
-    let before = place(&request.page_token)?;
+    let beyond = letter_filter::place(&request.page_token, Order::NewestFirst)?;
+    let mut filter = letter_filter::parse(request.filter)?;
+    for (part, asked) in [(&mut filter.source_id, request.source_id), (&mut filter.reason, request.reason)] {
+        if part.is_empty() {
+            *part = asked;
+        } else if !asked.is_empty() && *part != asked {
+            return Ok(ListDeadLettersResponse::default());
+        }
+    }
 
-    let (source_id, reason) = (&request.source_id, &request.reason);
-    let mut rows = dead_letters::list(&app.db, &tenant, source_id, reason, &before, size as i64 + 1).await?;
-    let all = rows.len();
-    rows.truncate(fitting(&rows).min(size));
-    let next_page_token = match rows.last() {
-        Some(last) if rows.len() < all => paging::token(&format!("{}:{}", last.receive_us, last.dead_letter_id)),
-        _ => String::new(),
+    let mut rows = dead_letters::list(&app.db, &tenant, &filter, Order::NewestFirst, &beyond, size as i64 + 1).await?;
+    let next_page_token = letter_filter::cut(&mut rows, size);
+    mark_read(app, &tenant, &rows).await;
+    let dead_letters = rows.into_iter().map(|row| render(row, app.dead_letter_life_us)).collect();
+    Ok(ListDeadLettersResponse { dead_letters, next_page_token })
+}
+
+/// A list is worth answering even when the note cannot be made.
+async fn mark_read(app: &App, tenant: &TenantId, rows: &[DeadLetterRow]) {
+    let ids: Vec<&str> = rows.iter().map(|row| row.dead_letter_id.as_str()).collect();
+    if ids.is_empty() {
+        return;
+    }
+    let noted = async {
+        let mut tx = app.db.begin().await?;
+        letter_care::mark_read(&mut tx, tenant, &ids, app.clock.now_us()).await?;
+        tx.commit().await
     };
-    Ok(ListDeadLettersResponse { dead_letters: rows.into_iter().map(render).collect(), next_page_token })
+    match tokio::time::timeout(NOTE_TIMEOUT, noted).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "dead letters were read, and that was not noted");
+        }
+        Err(_) => tracing::warn!("dead letters were read, and that was not noted: the store is slow"),
+    }
 }
 
-fn fitting(rows: &[DeadLetterRow]) -> usize {
-    let mut bytes = 0;
-    let beyond = rows.iter().position(|row| {
-        bytes += row.payload.len();
-        bytes > PAGE_BYTES
-    });
-    beyond.unwrap_or(rows.len()).max(1)
-}
-
-fn place(token: &str) -> Result<Place, Error> {
-    let Some(place) = paging::place(token)? else {
-        return Ok(Place { receive_us: i64::MAX, dead_letter_id: String::new() });
-    };
-    let (receive_us, dead_letter_id) = place.split_once(':').ok_or_else(paging::invalid_token)?;
-    let receive_us = receive_us.parse().map_err(|_| paging::invalid_token())?;
-    Ok(Place { receive_us, dead_letter_id: dead_letter_id.to_owned() })
-}
-
-fn render(row: DeadLetterRow) -> DeadLetter {
+fn render(row: DeadLetterRow, life_us: Option<i64>) -> DeadLetter {
     DeadLetter {
+        expire_time: life_us.map(|life_us| timestamp(row.receive_us.saturating_add(life_us))),
         dead_letter_id: row.dead_letter_id,
         source_id: row.source_id,
         reason: row.reason,
@@ -59,6 +69,7 @@ fn render(row: DeadLetterRow) -> DeadLetter {
         payload: row.payload.into(),
         encoding: i32::try_from(row.encoding).unwrap_or_default(),
         library: row.library,
-        receive_time: Some(to_timestamp(row.receive_us)),
+        receive_time: Some(timestamp(row.receive_us)),
+        event_name: row.event_name,
     }
 }

@@ -1,11 +1,12 @@
-use kit::Error;
 use kit::auth::{caller, scope};
+use kit::{Error, Violations, paging};
 use proto::ingestion::v1::{ListSourcesRequest, ListSourcesResponse};
 use tonic::Request;
 
-use super::{paging, render};
+use super::render;
 use crate::app::App;
-use crate::store::{sources, write_keys};
+use crate::store::sources::{self, SourceRow};
+use crate::store::{controls, write_keys};
 
 /// Lists sources by name.
 pub(super) async fn list_sources(
@@ -14,19 +15,20 @@ pub(super) async fn list_sources(
 ) -> Result<ListSourcesResponse, Error> {
     let tenant = caller(&request, scope::SOURCES_WRITE)?.tenant;
     let request = request.into_inner();
-    let size = paging::page_size(request.page_size, 100, 1_000)?;
-    let after = paging::place(&request.page_token)?.unwrap_or_default();
+    let mut violations = Violations::new();
+    let size = paging::size(request.page_size, 100, 1_000, &mut violations);
+    let after = paging::after(&request.page_token, &mut violations);
+    violations.finish()?;
 
-    // One more than asked tells whether there is a next page.
     let mut rows = sources::list_after(&app.db, &tenant, &after, size as i64 + 1).await?;
-    let has_more = rows.len() > size;
-    rows.truncate(size);
-    let next_page_token = match rows.last() {
-        Some(last) if has_more => paging::token(&last.name),
-        _ => String::new(),
-    };
+    let next_page_token = paging::cut(&mut rows, size, |last| last.name.clone());
     let ids: Vec<&str> = rows.iter().map(|row| row.source_id.as_str()).collect();
     let keys = write_keys::list(&app.db, &tenant, &ids).await?;
-    let sources = rows.into_iter().map(|row| render::source(row, &keys)).collect();
+    let quotas = controls::quotas(&app.db, &tenant, &ids).await?;
+    let render = |row: SourceRow| {
+        let quota = quotas.get(&row.source_id);
+        render::source(row, &keys, quota)
+    };
+    let sources = rows.into_iter().map(render).collect();
     Ok(ListSourcesResponse { sources, next_page_token })
 }

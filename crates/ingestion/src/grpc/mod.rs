@@ -8,18 +8,26 @@ mod create_source;
 mod create_write_key;
 mod discard_dead_letters;
 mod get_source;
+mod letter_filter;
 mod list_dead_letters;
+mod list_signals;
 mod list_sources;
+mod mend_dead_letters;
 mod paging;
 mod render;
 mod replay_dead_letters;
 mod revoke_write_key;
+mod set_source_quota;
+mod summarize_dead_letters;
 mod summarize_events;
+mod tail_events;
+mod tracking_plan;
 
 use std::pin::Pin;
 use std::sync::Arc;
 
 use futures::Stream;
+use proto::ingestion::v1::context_service_server::ContextService;
 use proto::ingestion::v1::dead_letter_service_server::DeadLetterService;
 use proto::ingestion::v1::ingestion_service_server::IngestionService;
 use proto::ingestion::v1::source_service_server::SourceService;
@@ -27,9 +35,11 @@ use proto::ingestion::v1::{
     CollectHttpRequest, CollectHttpResponse, CollectRequest, CollectResponse, CollectStreamRequest,
     CollectStreamResponse, CreateSourceRequest, CreateSourceResponse, CreateWriteKeyRequest, CreateWriteKeyResponse,
     DiscardDeadLettersRequest, DiscardDeadLettersResponse, GetSourceRequest, GetSourceResponse, ListDeadLettersRequest,
-    ListDeadLettersResponse, ListSourcesRequest, ListSourcesResponse, ReplayDeadLettersRequest,
-    ReplayDeadLettersResponse, RevokeWriteKeyRequest, RevokeWriteKeyResponse, SummarizeEventsRequest,
-    SummarizeEventsResponse,
+    ListDeadLettersResponse, ListSignalsRequest, ListSignalsResponse, ListSourcesRequest, ListSourcesResponse,
+    MendDeadLettersRequest, MendDeadLettersResponse, ReplayDeadLettersRequest, ReplayDeadLettersResponse,
+    RevokeWriteKeyRequest, RevokeWriteKeyResponse, SetSourceQuotaRequest, SetSourceQuotaResponse,
+    SummarizeDeadLettersRequest, SummarizeDeadLettersResponse, SummarizeEventsRequest, SummarizeEventsResponse,
+    TailEventsRequest, TailEventsResponse,
 };
 use tonic::{Request, Response, Status, Streaming};
 
@@ -110,6 +120,22 @@ impl SourceService for Rpc {
     ) -> Result<Response<RevokeWriteKeyResponse>, Status> {
         Ok(Response::new(revoke_write_key::revoke_write_key(&self.app, request).await?))
     }
+
+    async fn set_source_quota(
+        &self,
+        request: Request<SetSourceQuotaRequest>,
+    ) -> Result<Response<SetSourceQuotaResponse>, Status> {
+        Ok(Response::new(set_source_quota::set_source_quota(&self.app, request).await?))
+    }
+
+    type TailEventsStream = Pin<Box<dyn Stream<Item = Result<TailEventsResponse, Status>> + Send>>;
+
+    async fn tail_events(
+        &self,
+        request: Request<TailEventsRequest>,
+    ) -> Result<Response<Self::TailEventsStream>, Status> {
+        Ok(Response::new(Box::pin(tail_events::tail_events(&self.app, request).await?)))
+    }
 }
 
 #[tonic::async_trait]
@@ -133,5 +159,29 @@ impl DeadLetterService for Rpc {
         request: Request<DiscardDeadLettersRequest>,
     ) -> Result<Response<DiscardDeadLettersResponse>, Status> {
         Ok(Response::new(discard_dead_letters::discard_dead_letters(&self.app, request).await?))
+    }
+
+    async fn mend_dead_letters(
+        &self,
+        request: Request<MendDeadLettersRequest>,
+    ) -> Result<Response<MendDeadLettersResponse>, Status> {
+        Ok(Response::new(mend_dead_letters::mend_dead_letters(&self.app, request).await?))
+    }
+
+    async fn summarize_dead_letters(
+        &self,
+        request: Request<SummarizeDeadLettersRequest>,
+    ) -> Result<Response<SummarizeDeadLettersResponse>, Status> {
+        Ok(Response::new(summarize_dead_letters::summarize_dead_letters(&self.app, request).await?))
+    }
+}
+
+#[tonic::async_trait]
+impl ContextService for Rpc {
+    async fn list_signals(
+        &self,
+        request: Request<ListSignalsRequest>,
+    ) -> Result<Response<ListSignalsResponse>, Status> {
+        Ok(Response::new(list_signals::list_signals(&self.app, request).await?))
     }
 }

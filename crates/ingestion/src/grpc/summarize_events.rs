@@ -27,5 +27,9 @@ fn summary((source_id, counts): (String, Counts)) -> SourceSummary {
         accepted: counts.accepted.unsigned_abs(),
         duplicate: counts.duplicate.unsigned_abs(),
         quarantined: counts.quarantined.unsigned_abs(),
+        bot: counts.bot.unsigned_abs(),
+        late: counts.late.unsigned_abs(),
+        invalid: counts.invalid.unsigned_abs(),
+        off_plan: counts.off_plan.unsigned_abs(),
     }
 }

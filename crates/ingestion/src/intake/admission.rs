@@ -6,12 +6,12 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use kit::TenantId;
+use kit::time::timestamp;
 use proto::event::v1::ConsentDecision;
 use proto::event::v1::consent_decision::Basis;
 
 use super::submission::{Arrived, Submission};
 use crate::domain::consent::{Gate, Stated, Subject, Unanswered};
-use crate::domain::instant;
 
 /// Where an event stands in the transaction: submission and item.
 pub(super) type Place = (usize, usize);
@@ -187,7 +187,7 @@ pub(super) fn released(answer: &ConsentDecision, waited: &ConsentDecision, now_u
         granted_purposes: answer.granted_purposes.clone(),
         denied_purposes: answer.denied_purposes.clone(),
         held: true,
-        decide_time: Some(instant::to_timestamp(now_us)),
+        decide_time: Some(timestamp(now_us)),
         ..waited.clone()
     }
 }

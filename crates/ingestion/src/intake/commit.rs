@@ -13,32 +13,34 @@ use super::admission::Fate;
 use super::consenting::Consenting;
 use super::lane::{Held, Released};
 use super::submission::{Arrived, Submission};
+use super::tail::{Shown, Tail, Tailed, What};
+use super::tally::Tally;
 use crate::domain::consent::stamp;
 use crate::domain::finish::{MessageHash, Ready};
+use crate::domain::plan::Findings;
 use crate::domain::problem::Problem;
+use crate::domain::signal::SignalRow;
 use crate::metrics::IntakeMetrics;
 use crate::seal::Sealer;
-use crate::store::consent_counts::{ConsentCounts, ConsentCountsBySource};
-use crate::store::counts::{self, Counts, CountsBySource};
+use crate::store::consent_counts::ConsentCountsBySource;
+use crate::store::counts::{self, CountsBySource};
 use crate::store::dead_letters::{self, DeadLetterRow};
-use crate::store::seen;
+use crate::store::{seen, signals};
 
 /// Decides and writes; told to [`eventlog::GroupCommit`].
 pub(super) struct CommitHandler {
     log: EventLog,
     clock: Clock,
     metrics: IntakeMetrics,
+    tail: Tail,
+    tally: Tally,
     dedupe_window_us: i64,
     sealer: Arc<Sealer>,
     /// What the open transaction adds to the metrics once it is committed.
-    uncommitted: Counted,
-}
-
-#[derive(Default)]
-struct Counted {
-    events: Counts,
-    consent: ConsentCounts,
-    bots: u64,
+    uncommitted: CountsBySource,
+    uncommitted_consent: ConsentCountsBySource,
+    /// What it shows then to those who watch.
+    unshown: HashMap<(TenantId, String), Shown>,
 }
 
 /// What is written for one tenant.
@@ -51,6 +53,10 @@ struct Writes {
     /// The source of each letter, to count those that are new.
     replayed: Vec<String>,
     still_refused: Vec<(String, Problem)>,
+    signals: Vec<SignalRow>,
+    /// What breaks tracking plans, each with its source; of letters only once it is known that they are new.
+    found: Vec<(String, Box<Findings>)>,
+    found_in_letters: HashMap<String, Box<Findings>>,
 }
 
 impl CommitHandler {
@@ -58,16 +64,20 @@ impl CommitHandler {
         log: EventLog,
         clock: Clock,
         metrics: IntakeMetrics,
+        tail: Tail,
         dedupe_window_us: i64,
         sealer: Arc<Sealer>,
     ) -> Self {
-        Self { log, clock, metrics, dedupe_window_us, sealer, uncommitted: Counted::default() }
+        let (tally, uncommitted, uncommitted_consent, unshown) = Default::default();
+        Self { log, clock, metrics, tail, tally, dedupe_window_us, sealer, uncommitted, uncommitted_consent, unshown }
     }
 }
 
 impl Handler<Submission, Vec<Verdict>> for CommitHandler {
     async fn handle(&mut self, tx: &mut Tx, submissions: Vec<Submission>) -> Result<Vec<Vec<Verdict>>, Error> {
-        self.uncommitted = Counted::default();
+        self.uncommitted.clear();
+        self.uncommitted_consent.clear();
+        self.unshown.clear();
         let now_us = self.clock.now_us();
         let consenting = Consenting::decide(tx, &submissions, &self.sealer, now_us).await?;
         let mut fresh = HashMap::new();
@@ -78,16 +88,28 @@ impl Handler<Submission, Vec<Verdict>> for CommitHandler {
         }
 
         let consenting = consenting.settle(tx, &self.sealer, &submissions).await?;
-        let mut sorting =
-            Sorting { fresh, consenting, writes: BTreeMap::new(), counts: CountsBySource::new(), bots: 0 };
+        let mut sorting = Sorting {
+            fresh,
+            consenting,
+            writes: BTreeMap::new(),
+            counts: CountsBySource::new(),
+            tail: &self.tail,
+            shown: HashMap::new(),
+            now_us,
+        };
         let verdicts = submissions.into_iter().enumerate().map(|(index, one)| sorting.sort(index, one)).collect();
-        let Sorting { consenting, writes, mut counts, bots, .. } = sorting;
-        let consent_counts = consenting.hold(tx, &self.sealer).await?;
+        let Sorting { consenting, writes, mut counts, shown, .. } = sorting;
+        self.unshown = shown;
+        self.uncommitted_consent = consenting.hold(tx, &self.sealer).await?;
 
         // The log's partitions are locked from the first append on: everything else comes before.
         let mut records = Vec::new();
-        for (tenant, writes) in writes {
-            write_letters(tx, &tenant, &writes, &mut counts).await?;
+        for (tenant, mut writes) in writes {
+            write_letters(tx, &tenant, &mut writes, &mut counts).await?;
+            signals::put(tx, &tenant, &writes.signals).await?;
+            if !writes.found.is_empty() {
+                self.tally.add(tx, &tenant, &writes.found, now_us).await?;
+            }
             for source_id in writes.released {
                 counts.entry((tenant.clone(), source_id)).or_default().accepted += 1;
             }
@@ -97,28 +119,26 @@ impl Handler<Submission, Vec<Verdict>> for CommitHandler {
         for (tenant, records) in records {
             self.log.append(tx, &tenant, records).await?;
         }
-        self.uncommitted = Counted { events: total(&counts), consent: consent_total(&consent_counts), bots };
+        self.uncommitted = counts;
         Ok(verdicts)
     }
 
     fn committed(&mut self) {
-        let Counted { events, consent, bots } = std::mem::take(&mut self.uncommitted);
-        self.metrics.count_events("accepted", events.accepted.unsigned_abs());
-        self.metrics.count_events("duplicate", events.duplicate.unsigned_abs());
-        self.metrics.count_events("quarantined", events.quarantined.unsigned_abs());
-        for (outcome, events) in [
-            ("denied", consent.denied),
-            ("held", consent.held),
-            ("released", consent.released),
-            ("destroyed", consent.destroyed),
-        ] {
-            self.metrics.count_events(outcome, events.unsigned_abs());
+        for ((_, source_id), counts) in std::mem::take(&mut self.uncommitted) {
+            self.metrics.count(&source_id, &counts);
         }
-        self.metrics.bot_events.inc_by(bots);
+        for counts in std::mem::take(&mut self.uncommitted_consent).into_values() {
+            self.metrics.count_consent(&counts);
+        }
+        self.tail.show(std::mem::take(&mut self.unshown));
+        self.tally.committed();
     }
 
     fn rolled_back(&mut self) {
-        self.uncommitted = Counted::default();
+        self.uncommitted.clear();
+        self.uncommitted_consent.clear();
+        self.unshown.clear();
+        self.tally.rolled_back();
     }
 }
 
@@ -147,22 +167,30 @@ fn distinct_messages(submissions: &[Submission], consenting: &Consenting) -> BTr
 }
 
 /// Decides each event's outcome, and gathers what is to be written.
-struct Sorting {
+struct Sorting<'a> {
     /// New messages that no event has claimed yet; the first in order of arrival does.
     fresh: HashMap<TenantId, HashSet<MessageHash>>,
     consenting: Consenting,
     writes: BTreeMap<TenantId, Writes>,
     counts: CountsBySource,
-    bots: u64,
+    tail: &'a Tail,
+    /// What is shown to those who watch.
+    shown: HashMap<(TenantId, String), Shown>,
+    now_us: i64,
 }
 
-impl Sorting {
+impl Sorting<'_> {
     fn sort(&mut self, index: usize, submission: Submission) -> Vec<Verdict> {
         let Submission { source, traceparent, items, .. } = submission;
         let mut no_messages = HashSet::new();
         let fresh = self.fresh.get_mut(&source.tenant).unwrap_or(&mut no_messages);
         let writes = self.writes.entry(source.tenant.clone()).or_default();
         let counts = self.counts.entry((source.tenant.clone(), source.source_id.clone())).or_default();
+        let mut watched = match self.tail.watches(&source.tenant, &source.source_id) {
+            true => Some(self.shown.entry((source.tenant.clone(), source.source_id.clone())).or_default()),
+            false => None,
+        };
+        let received_us = self.now_us;
 
         let mut verdicts = Vec::with_capacity(items.len());
         for (place, item) in items.into_iter().enumerate() {
@@ -172,11 +200,17 @@ impl Sorting {
                 writes.released.push(source_id);
                 writes.records.push(record);
             }
+            let fate = self.consenting.take_fate(place);
+            let what = watched.as_ref().map(|_| match fate {
+                // Not even a repetition of what waits is shown.
+                Some(Fate::Held | Fate::Denied) => What::Letter { event_name: String::new(), library: String::new() },
+                Some(Fate::In(_)) | None => what(&item.arrived),
+            });
             let verdict = match (item.arrived, item.replays) {
                 (Arrived::Ready(mut ready), replays) => {
                     writes.replayed.extend(replays);
                     let gate = ready.gate.take();
-                    match (self.consenting.take_fate(place), gate) {
+                    match (fate, gate) {
                         (Some(Fate::Denied), _) => self.consenting.deny(&source),
                         _ if !fresh.remove(&ready.message_hash) => {
                             counts.duplicate += 1;
@@ -190,8 +224,14 @@ impl Sorting {
                             if let Some(Fate::In(decision)) = fate {
                                 ready.payload = stamp(&ready.payload, decision);
                             }
+                            writes.signals.extend(ready.signal.take().map(|signal| *signal));
                             counts.accepted += 1;
-                            self.bots += u64::from(ready.bot);
+                            counts.bot += i64::from(ready.bot);
+                            counts.late += i64::from(ready.late);
+                            if let Some(findings) = ready.findings.take() {
+                                counts.off_plan += 1;
+                                writes.found.push((source.source_id.clone(), findings));
+                            }
                             let verdict = accepted(&ready);
                             writes.records.push(record(ready, traceparent.clone()));
                             verdict
@@ -203,12 +243,18 @@ impl Sorting {
                     writes.still_refused.push((dead_letter_id, problem));
                     verdict
                 }
-                (Arrived::Refused(letter, problem), None) => {
+                (Arrived::Refused(letter, mut problem), None) => {
                     let verdict = quarantined(&problem, letter.dead_letter_id.clone());
+                    if let Some(findings) = problem.findings.take() {
+                        writes.found_in_letters.insert(letter.dead_letter_id.clone(), findings);
+                    }
                     writes.letters.push(letter);
                     verdict
                 }
             };
+            if let (Some(shown), Some(what)) = (&mut watched, what) {
+                shown.add(|| Tailed { what: shown_of(&verdict, what), verdict: verdict.clone(), received_us });
+            }
             verdicts.push(verdict);
         }
         verdicts
@@ -219,7 +265,7 @@ impl Sorting {
 async fn write_letters(
     tx: &mut Tx,
     tenant: &TenantId,
-    writes: &Writes,
+    writes: &mut Writes,
     counts: &mut CountsBySource,
 ) -> Result<(), Error> {
     dead_letters::delete(tx, tenant, &writes.replayed).await?;
@@ -228,12 +274,17 @@ async fn write_letters(
         dead_letters::set_reason(tx, tenant, dead_letter_id, reason, message).await?;
     }
     // Two of one id in one statement would each count as new.
-    let mut letters = writes.letters.clone();
+    let mut letters = std::mem::take(&mut writes.letters);
     letters.sort_by(|one, other| one.dead_letter_id.cmp(&other.dead_letter_id));
     letters.dedup_by(|one, other| one.dead_letter_id == other.dead_letter_id);
     let new = dead_letters::insert(tx, tenant, &letters).await?;
     for letter in letters.iter().filter(|letter| new.contains(&letter.dead_letter_id)) {
-        counts.entry((tenant.clone(), letter.source_id.clone())).or_default().quarantined += 1;
+        let counts = counts.entry((tenant.clone(), letter.source_id.clone())).or_default();
+        counts.quarantined += 1;
+        match writes.found_in_letters.remove(&letter.dead_letter_id) {
+            Some(findings) => writes.found.push((letter.source_id.clone(), findings)),
+            None => counts.invalid += 1,
+        }
     }
     Ok(())
 }
@@ -242,21 +293,22 @@ fn record(ready: Ready, traceparent: Option<String>) -> Record {
     Record { key: ready.key, payload: ready.payload, event_time_us: ready.event_time_us, traceparent }
 }
 
-fn total(counts: &CountsBySource) -> Counts {
-    counts.values().fold(Counts::default(), |sum, one| Counts {
-        accepted: sum.accepted + one.accepted,
-        duplicate: sum.duplicate + one.duplicate,
-        quarantined: sum.quarantined + one.quarantined,
-    })
+/// Returns what is shown of an event with this verdict: of one that was not taken, for whatever reason, nothing.
+fn shown_of(verdict: &Verdict, what: What) -> What {
+    match (verdict.outcome(), what) {
+        (Outcome::Accepted | Outcome::Duplicate, what) | (_, what @ What::Letter { .. }) => what,
+        (_, What::Event(_)) => What::Letter { event_name: String::new(), library: String::new() },
+    }
 }
 
-fn consent_total(counts: &ConsentCountsBySource) -> ConsentCounts {
-    counts.values().fold(ConsentCounts::default(), |sum, one| ConsentCounts {
-        denied: sum.denied + one.denied,
-        held: sum.held + one.held,
-        released: sum.released + one.released,
-        destroyed: sum.destroyed + one.destroyed,
-    })
+/// Returns what those who watch may see of an event.
+fn what(arrived: &Arrived) -> What {
+    match arrived {
+        Arrived::Ready(ready) => What::Event(ready.payload.clone()),
+        Arrived::Refused(letter, _) => {
+            What::Letter { event_name: letter.event_name.clone(), library: letter.library.clone() }
+        }
+    }
 }
 
 fn accepted(ready: &Ready) -> Verdict {

@@ -41,11 +41,11 @@ impl LaneKeeper {
         }
         for (tenant, waiting) in by_tenant {
             let mut tx = self.db.begin().await?;
-            let counted = self.settle(&mut tx, &tenant, waiting, now_us).await?;
+            let (counted, accepted) = self.settle(&mut tx, &tenant, waiting, now_us).await?;
             tx.commit().await?;
-            for counts in counted.values() {
-                self.metrics.count_events("released", counts.released.unsigned_abs());
-                self.metrics.count_events("destroyed", counts.destroyed.unsigned_abs());
+            counted.values().for_each(|counts| self.metrics.count_consent(counts));
+            for ((_, source_id), counts) in &accepted {
+                self.metrics.count(source_id, counts);
             }
         }
         Ok(more)
@@ -57,7 +57,7 @@ impl LaneKeeper {
         tenant: &TenantId,
         mut waiting: Vec<Waiting>,
         now_us: i64,
-    ) -> Result<ConsentCountsBySource, Error> {
+    ) -> Result<(ConsentCountsBySource, CountsBySource), Error> {
         waiting.sort_by_key(|waiting| (waiting.receive_us, waiting.ordinal, waiting.message_hash));
         let mut subjects: Vec<Subject> =
             waiting.iter().flat_map(|waiting| [Some(waiting.subject), waiting.other_subject]).flatten().collect();
@@ -93,7 +93,7 @@ impl LaneKeeper {
         if !records.is_empty() {
             self.log.append(tx, tenant, records).await?;
         }
-        Ok(counted)
+        Ok((counted, accepted))
     }
 }
 

@@ -5,11 +5,15 @@ mod commit;
 mod consenting;
 mod lane;
 mod lane_keeper;
+mod shares;
 mod submission;
+mod tail;
+mod tally;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use eventlog::{EventLog, GroupCommit, GroupCommitOptions};
+use eventlog::{EventLog, GroupCommit, GroupCommitOptions, Lane};
 use kit::Clock;
 use kit::shutdown::Shutdown;
 use proto::ingestion::v1::Verdict;
@@ -17,7 +21,9 @@ use store::{Db, Error};
 
 use self::commit::CommitHandler;
 pub(crate) use self::lane_keeper::LaneKeeper;
-pub(crate) use self::submission::{Arrived, DeadLetterIdSeed, Item, Submission};
+use self::shares::{Aside, Shares};
+pub(crate) use self::submission::{Arrived, DeadLetterIdSeed, Item, Refused, Submission};
+pub(crate) use self::tail::{Tail, Tailed, Watch, What};
 use crate::metrics::IntakeMetrics;
 use crate::seal::Sealer;
 
@@ -28,6 +34,9 @@ const TRANSACTION_WEIGHT: usize = 20_000;
 #[derive(Clone)]
 pub(crate) struct Intake {
     commit: GroupCommit<Submission, Vec<Verdict>>,
+    shares: Arc<Shares>,
+    metrics: IntakeMetrics,
+    slow_commit: Duration,
 }
 
 /// What the intake is made of.
@@ -36,32 +45,107 @@ pub(crate) struct IntakeParts {
     pub(crate) log: EventLog,
     pub(crate) clock: Clock,
     pub(crate) metrics: IntakeMetrics,
+    pub(crate) tail: Tail,
     /// How long a message id is remembered, in microseconds.
     pub(crate) dedupe_window_us: i64,
     /// Seals what waits for consent.
     pub(crate) sealer: Arc<Sealer>,
     /// How much may wait, in the units of [`Submission::weight`].
     pub(crate) queue_weight: usize,
+    /// A transaction that has been going on for so long says that the store is slow: what came now would be answered
+    /// after its sender has given up, and would be sent again on top. It is refused while there is time to say so.
+    pub(crate) slow_commit: Duration,
+}
+
+/// What to do when there is no room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Patience {
+    None,
+    Endless,
 }
 
 impl Intake {
     pub(crate) fn spawn(parts: IntakeParts, shutdown: &Shutdown) -> Self {
-        let options = GroupCommitOptions { queue_weight: parts.queue_weight, transaction_weight: TRANSACTION_WEIGHT };
-        let handler = CommitHandler::new(parts.log, parts.clock, parts.metrics, parts.dedupe_window_us, parts.sealer);
-        Self { commit: GroupCommit::spawn(parts.db, shutdown, options, handler) }
+        let IntakeParts { db, log, clock, metrics, tail, dedupe_window_us, sealer, queue_weight, slow_commit } = parts;
+        let options = GroupCommitOptions { queue_weight, transaction_weight: TRANSACTION_WEIGHT };
+        let handler = CommitHandler::new(log, clock, metrics.clone(), tail, dedupe_window_us, sealer);
+        let commit = GroupCommit::spawn(db, shutdown, options, handler);
+        Self { commit, shares: Shares::new(queue_weight), metrics, slow_commit }
     }
 
     /// Commits a submission and returns one verdict per item. Refuses when too much waits.
     pub(crate) async fn submit(&self, submission: Submission) -> Result<Vec<Verdict>, Error> {
-        let weight = submission.weight();
-        self.commit.submit_weighed(submission, weight).await
+        if self.commit.committing_for() > self.slow_commit {
+            return Err(Error::unavailable("the store is slow"));
+        }
+        self.take(submission, Patience::None).await
     }
 
     /// Commits a submission and returns one verdict per item. Waits while too much waits.
     pub(crate) async fn submit_patiently(&self, submission: Submission) -> Result<Vec<Verdict>, Error> {
-        let weight = submission.weight();
-        self.commit.submit_patiently(submission, weight).await
+        self.take(submission, Patience::Endless).await
     }
+
+    async fn take(&self, mut submission: Submission, patience: Patience) -> Result<Vec<Verdict>, Error> {
+        let weight = submission.weight();
+        let room = match patience {
+            Patience::None => self.commit.room(weight)?,
+            Patience::Endless => self.commit.wait_for_room(weight).await?,
+        };
+        // From here to `enqueue` nothing waits, so that what one task submits in turn keeps its order.
+        match self.shares.set_aside(&mut submission, self.commit.waiting_weight()) {
+            None => self.commit.enqueue(submission, weight, Lane::Main, vec![room])?.await,
+            Some(aside) => self.take_apart(submission, aside, room, patience).await,
+        }
+    }
+
+    /// Commits a submission in two parts, of which one waits in the side lane. The room for both is given back with the
+    /// part aside.
+    async fn take_apart(
+        &self,
+        submission: Submission,
+        aside: Aside,
+        room: eventlog::Room,
+        patience: Patience,
+    ) -> Result<Vec<Verdict>, Error> {
+        let Aside { submission: side, indices } = aside;
+        let side_weight = side.weight();
+        let side_room_now = match patience {
+            Patience::None => Some(self.commit.side_room(side_weight)?),
+            Patience::Endless => None,
+        };
+        let main = match submission.items.is_empty() {
+            true => None,
+            false => {
+                let weight = submission.weight();
+                Some(self.commit.enqueue(submission, weight, Lane::Main, Vec::new())?)
+            }
+        };
+        let side_room = match side_room_now {
+            Some(side_room) => side_room,
+            None => self.commit.wait_for_side_room(side_weight).await?,
+        };
+        self.metrics.events_aside.inc_by(indices.len() as u64);
+        let side = self.commit.enqueue(side, side_weight, Lane::Side, vec![room, side_room])?;
+        let of_main = match main {
+            Some(main) => main.await,
+            None => Ok(Vec::new()),
+        };
+        let (of_main, of_side) = (of_main, side.await);
+        Ok(merge(of_main?, of_side?, &indices))
+    }
+}
+
+/// Returns verdicts in the order of the items: those of the side lane stood at `indices`.
+fn merge(of_main: Vec<Verdict>, of_side: Vec<Verdict>, indices: &[usize]) -> Vec<Verdict> {
+    let mut verdicts = Vec::with_capacity(of_main.len() + of_side.len());
+    let mut main = of_main.into_iter();
+    for (verdict, index) in of_side.into_iter().zip(indices) {
+        verdicts.extend(main.by_ref().take(index - verdicts.len()));
+        verdicts.push(verdict);
+    }
+    verdicts.extend(main);
+    verdicts
 }
 
 /// A share of a source.

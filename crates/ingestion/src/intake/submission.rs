@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::Source;
+use super::shares::Share;
 use crate::domain::finish::Ready;
 use crate::domain::problem::Problem;
 use crate::store::dead_letters::DeadLetterRow;
@@ -16,6 +17,8 @@ pub(crate) struct Submission {
     /// W3C trace context of the request.
     pub(crate) traceparent: Option<String>,
     pub(crate) items: Vec<Item>,
+    /// What it adds to the counts of what waits, while it waits.
+    pub(super) share: Option<Share>,
 }
 
 /// One event.
@@ -33,6 +36,16 @@ pub(crate) enum Arrived {
     Refused(DeadLetterRow, Problem),
 }
 
+/// An event that cannot be taken, and what is known of it.
+pub(crate) struct Refused {
+    pub(crate) problem: Problem,
+    /// What is kept of it.
+    pub(crate) payload: Bytes,
+    pub(crate) encoding: Encoding,
+    pub(crate) library: String,
+    pub(crate) event_name: String,
+}
+
 /// What a dead letter's id is derived from.
 pub(crate) enum DeadLetterIdSeed<'a> {
     /// The sender's message id: a retry of the same event finds its dead letter again.
@@ -42,15 +55,23 @@ pub(crate) enum DeadLetterIdSeed<'a> {
 }
 
 impl Submission {
+    pub(crate) fn new(source: Source, items: Vec<Item>) -> Self {
+        Self { source, traceparent: kit::telemetry::traceparent(), items, share: None }
+    }
+
     /// Returns its weight against the bounds of the queue: KiB of events, one at least for each.
     pub(crate) fn weight(&self) -> usize {
-        self.items.iter().map(|item| item.arrived.bytes().div_ceil(1024).max(1)).sum()
+        self.items.iter().map(Item::weight).sum()
     }
 }
 
 impl Item {
     pub(crate) fn new(arrived: Arrived) -> Self {
         Self { arrived, replays: None }
+    }
+
+    pub(super) fn weight(&self) -> usize {
+        self.arrived.bytes().div_ceil(1024).max(1)
     }
 }
 
@@ -63,15 +84,8 @@ impl Arrived {
     }
 
     /// Makes a dead letter of an event that cannot be taken.
-    pub(crate) fn refused(
-        problem: Problem,
-        payload: Bytes,
-        encoding: Encoding,
-        library: String,
-        submission: (&Source, i64),
-        seed: DeadLetterIdSeed<'_>,
-    ) -> Self {
-        let (source, receive_us) = submission;
+    pub(crate) fn refused(refused: Refused, (source, receive_us): (&Source, i64), seed: DeadLetterIdSeed<'_>) -> Self {
+        let Refused { problem, payload, encoding, library, event_name } = refused;
         let letter = DeadLetterRow {
             dead_letter_id: dead_letter_id(source, &seed).to_string(),
             source_id: source.source_id.clone(),
@@ -81,6 +95,7 @@ impl Arrived {
             library: storable(library),
             receive_us,
             payload: payload.into(),
+            event_name: storable(event_name),
         };
         Self::Refused(letter, problem)
     }
@@ -102,6 +117,6 @@ fn dead_letter_id(source: &Source, seed: &DeadLetterIdSeed<'_>) -> Uuid {
 }
 
 /// What a refused event says of itself was not checked: no NUL, which PostgreSQL cannot keep, and not without end.
-fn storable(library: String) -> String {
-    library.chars().filter(|character| *character != '\0').take(256).collect()
+fn storable(text: String) -> String {
+    text.chars().filter(|character| *character != '\0').take(256).collect()
 }

@@ -20,9 +20,47 @@ pub(crate) struct DeadLetterRow {
     pub(crate) library: String,
     pub(crate) receive_us: i64,
     pub(crate) payload: Vec<u8>,
+    /// As far as it could be read.
+    pub(crate) event_name: String,
 }
 
-/// Where a page of dead letters, newest first, goes on.
+/// Which dead letters are meant. Empty parts let everything pass.
+#[derive(Debug, Clone)]
+pub(crate) struct Filter {
+    pub(crate) source_id: String,
+    pub(crate) reason: String,
+    pub(crate) library_prefix: String,
+    pub(crate) event_name: String,
+    /// Received at this time or later.
+    pub(crate) from_us: i64,
+    /// Received before this time.
+    pub(crate) until_us: i64,
+    /// Held by the message, whatever its case.
+    pub(crate) text: String,
+}
+
+impl Default for Filter {
+    fn default() -> Self {
+        Self {
+            source_id: String::new(),
+            reason: String::new(),
+            library_prefix: String::new(),
+            event_name: String::new(),
+            from_us: 0,
+            until_us: i64::MAX,
+            text: String::new(),
+        }
+    }
+}
+
+/// The order of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    NewestFirst,
+    OldestFirst,
+}
+
+/// Where a page of dead letters goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) receive_us: i64,
@@ -35,18 +73,37 @@ const BYTES: usize = 8 << 20;
 
 const INSERT: &str = "
     INSERT INTO dead_letters
-           (tenant_id, dead_letter_id, source_id, reason, message, encoding, library, receive_us, payload) ";
-const LIST: &str = "
-    SELECT dead_letter_id, source_id, reason, message, encoding, library, receive_us, payload
+           (tenant_id, dead_letter_id, source_id, reason, message, encoding, library, receive_us, payload, event_name) ";
+const NEWEST_FIRST: &str = "
+    SELECT dead_letter_id, source_id, reason, message, encoding, library, receive_us, payload, event_name
       FROM dead_letters
      WHERE tenant_id = $1
-       AND ($2 = '' OR source_id = $2)
-       AND ($3 = '' OR reason = $3)
+       AND receive_us >= $2
+       AND receive_us < $3
        AND (receive_us, dead_letter_id) < ($4, $5)
+       AND ($6 = '' OR source_id = $6)
+       AND ($7 = '' OR reason = $7)
+       AND ($8 = '' OR event_name = $8)
+       AND ($9 = '' OR library LIKE $9 ESCAPE '!')
+       AND ($10 = '' OR LOWER(message) LIKE LOWER($10) ESCAPE '!')
      ORDER BY receive_us DESC, dead_letter_id DESC
-     LIMIT $6";
+     LIMIT $11";
+const OLDEST_FIRST: &str = "
+    SELECT dead_letter_id, source_id, reason, message, encoding, library, receive_us, payload, event_name
+      FROM dead_letters
+     WHERE tenant_id = $1
+       AND receive_us >= $2
+       AND receive_us < $3
+       AND (receive_us, dead_letter_id) > ($4, $5)
+       AND ($6 = '' OR source_id = $6)
+       AND ($7 = '' OR reason = $7)
+       AND ($8 = '' OR event_name = $8)
+       AND ($9 = '' OR library LIKE $9 ESCAPE '!')
+       AND ($10 = '' OR LOWER(message) LIKE LOWER($10) ESCAPE '!')
+     ORDER BY receive_us, dead_letter_id
+     LIMIT $11";
 const FIND: &str = "
-    SELECT dead_letter_id, source_id, reason, message, encoding, library, receive_us, payload
+    SELECT dead_letter_id, source_id, reason, message, encoding, library, receive_us, payload, event_name
       FROM dead_letters
      WHERE tenant_id = ";
 const DELETE: &str = "
@@ -76,7 +133,8 @@ pub(crate) async fn insert(
                     .push_bind(letter.encoding)
                     .push_bind(&letter.library)
                     .push_bind(letter.receive_us)
-                    .push_bind(&letter.payload);
+                    .push_bind(&letter.payload)
+                    .push_bind(&letter.event_name);
             });
             query.push(" ON CONFLICT (tenant_id, dead_letter_id) DO NOTHING RETURNING dead_letter_id");
             query.build_query_scalar().persistent(false).fetch_all(&mut *conn).await
@@ -105,29 +163,49 @@ fn chunks(letters: &[DeadLetterRow]) -> Vec<&[DeadLetterRow]> {
     chunks
 }
 
-/// Returns at most `limit` dead letters before `before`, newest first. Empty filters let everything pass.
+/// Returns at most `limit` dead letters that come after `beyond` in the order of the list.
 pub(crate) async fn list(
     db: &Db,
     tenant: &TenantId,
-    source_id: &str,
-    reason: &str,
-    before: &Place,
+    filter: &Filter,
+    order: Order,
+    beyond: &Place,
     limit: i64,
 ) -> Result<Vec<DeadLetterRow>, Error> {
-    if [source_id, reason, &before.dead_letter_id].into_iter().any(is_nowhere) {
+    let Filter { source_id, reason, library_prefix, event_name, from_us, until_us, text } = filter;
+    if [source_id, reason, library_prefix, event_name, text, &beyond.dead_letter_id]
+        .into_iter()
+        .any(|part| is_nowhere(part))
+    {
         return Ok(Vec::new());
     }
+    let sql = match order {
+        Order::NewestFirst => NEWEST_FIRST,
+        Order::OldestFirst => OLDEST_FIRST,
+    };
+    let begins = if library_prefix.is_empty() { String::new() } else { format!("{}%", literal(library_prefix)) };
+    let holds = if text.is_empty() { String::new() } else { format!("%{}%", literal(text)) };
     let rows = store::on!(db, pool => {
-        let query = sqlx::query_as(LIST)
+        let query = sqlx::query_as(sql)
             .bind(tenant.as_str())
+            .bind(from_us)
+            .bind(until_us)
+            .bind(beyond.receive_us)
+            .bind(&beyond.dead_letter_id)
             .bind(source_id)
             .bind(reason)
-            .bind(before.receive_us)
-            .bind(&before.dead_letter_id)
+            .bind(event_name)
+            .bind(&begins)
+            .bind(&holds)
             .bind(limit);
         query.fetch_all(pool).await
     })?;
     Ok(rows)
+}
+
+/// Returns a text as a pattern that only the text itself matches.
+fn literal(text: &str) -> String {
+    text.replace('!', "!!").replace('%', "!%").replace('_', "!_")
 }
 
 /// Returns those of the dead letters that are there, in no order.
@@ -147,7 +225,7 @@ pub(crate) async fn find(db: &Db, tenant: &TenantId, ids: &[String]) -> Result<V
 /// Removes dead letters. Returns how many there were.
 pub(crate) async fn delete(tx: &mut Tx, tenant: &TenantId, ids: &[String]) -> Result<u64, Error> {
     let mut removed = 0;
-    for chunk in ids.chunks(store::rows_per_statement(1)) {
+    for chunk in store::chunks(ids, 1) {
         removed += store::within!(tx, conn => {
             let mut query = QueryBuilder::new(DELETE);
             query.push_bind(tenant.as_str()).push(" AND dead_letter_id IN (''");
@@ -178,4 +256,4 @@ pub(crate) async fn set_reason(
 
 /// Every whole statement, for the test that prepares them.
 #[cfg(test)]
-pub(crate) const STATEMENTS: &[&str] = &[LIST, SET_REASON];
+pub(crate) const STATEMENTS: &[&str] = &[NEWEST_FIRST, OLDEST_FIRST, SET_REASON];

@@ -16,13 +16,18 @@ macro_rules! in_list {
 pub(crate) mod consent_answers;
 pub(crate) mod consent_counts;
 pub(crate) mod consent_policies;
+pub(crate) mod controls;
 pub(crate) mod counts;
 pub(crate) mod dead_letters;
+pub(crate) mod letter_care;
 pub(crate) mod pending;
+pub(crate) mod plans;
 pub(crate) mod seen;
+pub(crate) mod signals;
 pub(crate) mod sources;
 #[cfg(test)]
 mod tests;
+pub(crate) mod violations;
 pub(crate) mod write_keys;
 
 use store::Error;

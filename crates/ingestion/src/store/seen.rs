@@ -61,6 +61,18 @@ pub(crate) async fn insert_new(
     insertion.insert_telling(tx, &hashes).await
 }
 
+/// Records messages of a tenant as the transaction that appends them does, and returns how many were not seen since
+/// `cutoff_us`. For measuring the window by itself; events come in through the service.
+pub async fn remember(
+    tx: &mut Tx,
+    tenant: &TenantId,
+    message_hashes: Vec<[u8; 16]>,
+    received_us: i64,
+    cutoff_us: i64,
+) -> Result<usize, Error> {
+    Ok(insert_new(tx, tenant, message_hashes, received_us, cutoff_us).await?.len())
+}
+
 struct Insertion<'a> {
     tenant: &'a TenantId,
     received_us: i64,

@@ -5,7 +5,10 @@ use sqlx::{Executor, Row, SqlSafeStr};
 use store::Db;
 use store::testing::{TestDb, databases};
 
-use super::{consent_counts, consent_policies, counts, dead_letters, pending, seen, sources, write_keys};
+use super::{
+    consent_counts, consent_policies, controls, counts, dead_letters, letter_care, pending, plans, seen, signals,
+    sources, violations, write_keys,
+};
 use crate::domain::finish::MessageHash;
 
 const WINDOW_US: i64 = 1_000;
@@ -49,6 +52,11 @@ async fn every_statement_prepares_on_both_engines() {
             consent_counts::STATEMENTS,
             consent_policies::STATEMENTS,
             pending::STATEMENTS,
+            signals::STATEMENTS,
+            controls::STATEMENTS,
+            letter_care::STATEMENTS,
+            plans::STATEMENTS,
+            violations::STATEMENTS,
         ]
         .concat()
         {

@@ -17,6 +17,7 @@ use proto::event::v1::{Custom, Event};
 use proto::ingestion::v1::dead_letter_service_client::DeadLetterServiceClient;
 use proto::ingestion::v1::ingestion_service_client::IngestionServiceClient;
 use proto::ingestion::v1::source_service_client::SourceServiceClient;
+use proto::ingestion::v1::tracking_plan_service_client::TrackingPlanServiceClient;
 use proto::ingestion::v1::verdict::Outcome;
 use proto::ingestion::v1::{
     CollectHttpRequest, CollectHttpResponse, CollectRequest, CreateSourceRequest, Source, Verdict,
@@ -63,6 +64,7 @@ impl Setup {
             metrics: metrics.clone(),
             shutdown: shutdown.clone(),
             readiness: readiness.clone(),
+            cache: store::Cache::memory(),
         };
         let service = Ingestion::build(config, deps).await.unwrap();
         Self { db, clock, metrics, readiness, service, shutdown, authority }
@@ -84,6 +86,10 @@ impl Setup {
 
     pub(crate) fn sources(&self, tenant: &str) -> SourceServiceClient<Channel> {
         SourceServiceClient::new(self.tenant_channel(tenant, &[scope::SOURCES_WRITE]))
+    }
+
+    pub(crate) fn plans(&self, tenant: &str) -> TrackingPlanServiceClient<Channel> {
+        TrackingPlanServiceClient::new(self.tenant_channel(tenant, &[scope::SOURCES_WRITE]))
     }
 
     pub(crate) fn dead_letters(&self, tenant: &str) -> DeadLetterServiceClient<Channel> {
@@ -116,6 +122,48 @@ impl Setup {
         let channel = self.channel(Credential::service(&self.authority, "gateway"));
         let mut client = IngestionServiceClient::new(channel).max_encoding_message_size(kit::MAX_MESSAGE_BYTES);
         client.collect_http(request).await.unwrap().into_inner()
+    }
+
+    /// Lets nothing be committed until the returned transaction ends.
+    pub(crate) async fn block_commits(&self) -> store::Tx {
+        let mut tx = self.db.begin().await.unwrap();
+        // SQLite has one writer, which this is; on PostgreSQL every commit touches the counts.
+        if self.db.engine() == "postgres" {
+            let lock = "LOCK TABLE event_counts IN ACCESS EXCLUSIVE MODE";
+            if let store::Connection::Postgres(connection) = tx.connection() {
+                sqlx::query(lock).execute(connection).await.unwrap();
+            }
+        }
+        tx
+    }
+
+    /// Waits until `check` holds.
+    pub(crate) async fn eventually(&self, what: &str, check: impl Fn() -> bool) {
+        for _ in 0..6_000 {
+            if check() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("never: {what}");
+    }
+
+    /// Returns a call that has not been answered although everything that could run has, or the refusal of one that has.
+    pub(crate) async fn settled<T>(
+        &self,
+        call: tokio::task::JoinHandle<Result<T, tonic::Status>>,
+    ) -> Result<tokio::task::JoinHandle<Result<T, tonic::Status>>, tonic::Status> {
+        // The runtime of a test has one thread: what waits for nothing has run after a few turns.
+        for _ in 0..50 {
+            tokio::task::yield_now().await;
+            if call.is_finished() {
+                match call.await.unwrap() {
+                    Ok(_) => panic!("nothing can be committed now"),
+                    Err(status) => return Err(status),
+                }
+            }
+        }
+        Ok(call)
     }
 
     /// Returns all events in the log of a tenant, by partition and offset.

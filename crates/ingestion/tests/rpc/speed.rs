@@ -8,7 +8,8 @@ use proto::event::v1::Event;
 use proto::event::v1::event::Body;
 use proto::event::v1::{Context, Page, ProductActivity, product_activity};
 use proto::google::r#type::Money;
-use proto::ingestion::v1::{CollectHttpRequest, CollectRequest};
+use proto::ingestion::v1::tracking_plan::{Mode, Rule};
+use proto::ingestion::v1::{CollectHttpRequest, CollectRequest, PutTrackingPlanRequest, TrackingPlan};
 use proto::r#type::v1::LineItem;
 
 use crate::harness::{Setup, WRITE_KEY, basic, both, event};
@@ -81,6 +82,44 @@ async fn collect_speed() {
                 .await;
             report(&setup, what, started);
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement"]
+async fn collect_planned_speed() {
+    let schema = r#"{"required":["product_id","price","currency"],"properties":{"product_id":{"type":"string","pattern":"^p-[0-9]+$"},
+        "price":{"type":"number","exclusiveMinimum":0},"currency":{"enum":["EUR","USD"]},"name":{"type":"string","maxLength":200}}}"#;
+    for setup in both().await {
+        let source_id = setup.source().await;
+        let rule = Rule { event_name: "Product Viewed".into(), schema_json: schema.into() };
+        let plan = TrackingPlan {
+            source_id: source_id.clone(),
+            mode: Mode::Quarantine.into(),
+            rules: vec![rule],
+            ..TrackingPlan::default()
+        };
+        let request = PutTrackingPlanRequest { plan: Some(plan), expected_version: 0 };
+        setup.plans("shop").put_tracking_plan(request).await.unwrap();
+        let view = |number| Event { name: "Product Viewed".into(), ..product_view(number) };
+        let batches: Vec<CollectRequest> = (0..EVENTS / BATCH)
+            .map(|batch| CollectRequest {
+                events: (batch * BATCH..(batch + 1) * BATCH).map(view).collect(),
+                source_id: source_id.clone(),
+            })
+            .collect();
+
+        let client = setup.ingestion("shop");
+        let started = (Instant::now(), cpu_seconds());
+        stream::iter(batches)
+            .map(|batch| {
+                let mut client = client.clone();
+                async move { client.collect(batch).await.unwrap() }
+            })
+            .buffer_unordered(AT_ONCE)
+            .for_each(|_| async {})
+            .await;
+        report(&setup, "Collect, new events held against a plan", started);
     }
 }
 

@@ -21,6 +21,7 @@ use tonic::service::Routes;
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 
 use self::args::{Args, Command};
+pub use self::signals::stop_on_signal;
 use crate::{
     Clock, Error, Violations,
     auth::Authority,
@@ -160,7 +161,7 @@ async fn bind_and_run<S: Service>(config: &S::Config) -> Result<(), Error> {
         .await
         .map_err(|error| Error::unavailable("ADDRESS_TAKEN", format!("{listen} cannot be bound")).caused_by(error))?;
     let shutdown = Shutdown::new();
-    signals::stop_on_signal(&shutdown)?;
+    stop_on_signal(&shutdown)?;
     run::<S>(config, listener, shutdown).await
 }
 

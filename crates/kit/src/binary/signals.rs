@@ -6,7 +6,7 @@ use crate::{Error, shutdown::Shutdown};
 const EXIT_INTERRUPTED: i32 = 130;
 
 /// Begins shutdown on the first `SIGTERM` or `SIGINT`; ends the process at once on the second.
-pub(super) fn stop_on_signal(shutdown: &Shutdown) -> Result<(), Error> {
+pub fn stop_on_signal(shutdown: &Shutdown) -> Result<(), Error> {
     let mut terminate = signal(SignalKind::terminate()).map_err(Error::internal)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::internal)?;
 

@@ -10,7 +10,7 @@ use std::{
 
 use futures::FutureExt;
 use http::{HeaderMap, Request, Response, header::AUTHORIZATION};
-use tonic::{Status, body::Body};
+use tonic::{Code, Status, body::Body};
 use tower::{Layer, Service};
 use tracing::{Instrument, Span, field};
 
@@ -22,6 +22,7 @@ use crate::{
     Clock, Error,
     auth::{AuthContext, Authority},
     shutdown::panic_message,
+    status::unreadable,
     telemetry,
 };
 
@@ -80,7 +81,7 @@ where
         let answer = self.inner.call(request);
         let contained = async move {
             let response = match AssertUnwindSafe(answer).catch_unwind().await {
-                Ok(Ok(response)) => response,
+                Ok(Ok(response)) => explained(response),
                 Ok(Err(never)) => match never {},
                 Err(panic) => {
                     let error = Error::internal(panic_message(panic.as_ref()));
@@ -91,6 +92,18 @@ where
         };
         Box::pin(contained.instrument(span))
     }
+}
+
+/// Gives the refusal of a call that no handler has seen, because its message could not be read, the shape of all others.
+fn explained(mut response: Response<axum::body::Body>) -> Response<axum::body::Body> {
+    let bare = Status::from_header_map(response.headers())
+        .filter(|status| status.code() != Code::Ok && status.details().is_empty());
+    let Some(status) = bare else { return response };
+    // What else the headers say stays, such as the encodings that would be understood.
+    if unreadable(status).add_header(response.headers_mut()).is_err() {
+        tracing::error!("a status cannot be written as headers");
+    }
+    response
 }
 
 impl Guard {

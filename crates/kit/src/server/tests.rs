@@ -9,12 +9,15 @@ use tokio::{
     task::JoinHandle,
 };
 use tokio_util::sync::CancellationToken;
-use tonic::Code;
+use tonic::{Code, Status};
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 use tonic_reflection::pb::v1::{
     ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
     server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
 };
+
+use tonic_types::StatusExt;
+use tower::ServiceExt;
 
 use super::*;
 use crate::{
@@ -95,6 +98,32 @@ async fn metrics_have_bounded_labels() {
     assert!(metrics.contains("method=\"grpc.health.v1.Health/Check\",code=\"OK\"} 1"));
     assert!(metrics.contains("method=\"unknown\",code=\"UNAUTHENTICATED\"} 1"));
     assert!(!metrics.contains("made/up"));
+}
+
+#[tokio::test]
+async fn a_message_that_cannot_be_read_is_refused_with_a_reason() {
+    let server = start().await;
+    let long = [0, 0x7f, 0xff, 0xff, 0xff];
+    for (method, body, code, reason) in [
+        ("Check", [0, 0, 0, 0, 1].as_slice(), Code::InvalidArgument, "MESSAGE_UNREADABLE"),
+        ("Check", &[0, 0, 0, 0, 1, 0xff], Code::InvalidArgument, "MESSAGE_UNREADABLE"),
+        ("Check", &[7, 0, 0, 0, 0], Code::InvalidArgument, "MESSAGE_UNREADABLE"),
+        ("Check", &[1, 0, 0, 0, 0], Code::InvalidArgument, "MESSAGE_UNREADABLE"),
+        ("Check", &[], Code::InvalidArgument, "MESSAGE_UNREADABLE"),
+        ("Check", &long, Code::InvalidArgument, "MESSAGE_TOO_LARGE"),
+        ("Burn", &[0, 0, 0, 0, 0], Code::Unimplemented, "METHOD_NOT_FOUND"),
+    ] {
+        let request = Request::post(format!("/grpc.health.v1.Health/{method}"))
+            .header("content-type", "application/grpc")
+            .body(Body::new(http_body_util::Full::new(bytes::Bytes::copy_from_slice(body))))
+            .unwrap();
+
+        let response = server.channel().oneshot(request).await.unwrap();
+
+        let status = Status::from_header_map(response.headers()).unwrap();
+        assert_eq!(status.code(), code, "{status:?}");
+        assert_eq!(status.get_details_error_info().unwrap().reason, reason, "{status:?}");
+    }
 }
 
 #[tokio::test]

@@ -681,7 +681,9 @@ impl ::prost::Name for Message {
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Gate {
     /// Name, in the order asked: "campaign", "goal", "address", "consent",
-    /// "suppression", "frequency_cap", "quiet_hours", "holdout".
+    /// "suppression", "frequency_cap", "quiet_hours", "holdout". After them
+    /// "render" when the message cannot be written, or not yet for want of products,
+    /// and "channel" when the mail server did not take it.
     #[prost(string, tag = "1")]
     pub name: ::prost::alloc::string::String,
     /// What it said.

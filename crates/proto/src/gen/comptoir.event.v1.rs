@@ -1659,10 +1659,11 @@ impl ::prost::Name for StoreVisited {
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ContextSignal {
     /// Kind: "weather", "tv_spot", "holiday", "trend", "stock", or the tenant's
-    /// own.
+    /// own. At most 64 characters.
     #[prost(string, tag = "1")]
     pub kind: ::prost::alloc::string::String,
-    /// Where it holds.
+    /// Where it holds: everywhere within the parts that are given, each at most
+    /// 100 characters.
     #[prost(message, optional, tag = "2")]
     pub place: ::core::option::Option<Location>,
     /// From when.

@@ -283,6 +283,72 @@ impl ::prost::Name for WhoAmIResponse {
         "/comptoir.gateway.v1.WhoAmIResponse".into()
     }
 }
+/// Asks how far followers are behind.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListFollowerLagsRequest {}
+impl ::prost::Name for ListFollowerLagsRequest {
+    const NAME: &'static str = "ListFollowerLagsRequest";
+    const PACKAGE: &'static str = "comptoir.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "comptoir.gateway.v1.ListFollowerLagsRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/comptoir.gateway.v1.ListFollowerLagsRequest".into()
+    }
+}
+/// How far followers are behind.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListFollowerLagsResponse {
+    /// One entry for each log and follower.
+    #[prost(message, repeated, tag = "1")]
+    pub lags: ::prost::alloc::vec::Vec<list_follower_lags_response::FollowerLag>,
+    /// Services whose log could not be asked now.
+    #[prost(string, repeated, tag = "2")]
+    pub unreachable: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// Nested message and enum types in `ListFollowerLagsResponse`.
+pub mod list_follower_lags_response {
+    /// How far one follower is behind in one log.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct FollowerLag {
+        /// The log, by the service that publishes it: "ingestion".
+        #[prost(string, tag = "1")]
+        pub publisher: ::prost::alloc::string::String,
+        /// Name of the follower: "identity".
+        #[prost(string, tag = "2")]
+        pub follower: ::prost::alloc::string::String,
+        /// Records that it has not taken yet, over all partitions.
+        #[prost(uint64, tag = "3")]
+        pub records: u64,
+        /// Partitions in which it has not taken everything.
+        #[prost(uint32, tag = "4")]
+        pub partitions_behind: u32,
+        /// When it last reported from the partition it is most behind in; unset
+        /// when it never did.
+        #[prost(message, optional, tag = "5")]
+        pub report_time: ::core::option::Option<::prost_types::Timestamp>,
+    }
+    impl ::prost::Name for FollowerLag {
+        const NAME: &'static str = "FollowerLag";
+        const PACKAGE: &'static str = "comptoir.gateway.v1";
+        fn full_name() -> ::prost::alloc::string::String {
+            "comptoir.gateway.v1.ListFollowerLagsResponse.FollowerLag".into()
+        }
+        fn type_url() -> ::prost::alloc::string::String {
+            "/comptoir.gateway.v1.ListFollowerLagsResponse.FollowerLag".into()
+        }
+    }
+}
+impl ::prost::Name for ListFollowerLagsResponse {
+    const NAME: &'static str = "ListFollowerLagsResponse";
+    const PACKAGE: &'static str = "comptoir.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "comptoir.gateway.v1.ListFollowerLagsResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/comptoir.gateway.v1.ListFollowerLagsResponse".into()
+    }
+}
 /// Generated client implementations.
 pub mod access_service_client {
     #![allow(
@@ -979,6 +1045,320 @@ pub mod access_service_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "comptoir.gateway.v1.AccessService";
     impl<T> tonic::server::NamedService for AccessServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+/// Generated client implementations.
+pub mod operations_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// OperationsService shows how the whole is doing. Scope `admin`.
+    #[derive(Debug, Clone)]
+    pub struct OperationsServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl OperationsServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> OperationsServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> OperationsServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            OperationsServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Tells how far every follower of every log is behind. A tenant's
+        /// administrator sees the tenant's own records, the operator those of all.
+        pub async fn list_follower_lags(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListFollowerLagsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListFollowerLagsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/comptoir.gateway.v1.OperationsService/ListFollowerLags",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "comptoir.gateway.v1.OperationsService",
+                        "ListFollowerLags",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod operations_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with OperationsServiceServer.
+    #[async_trait]
+    pub trait OperationsService: std::marker::Send + std::marker::Sync + 'static {
+        /// Tells how far every follower of every log is behind. A tenant's
+        /// administrator sees the tenant's own records, the operator those of all.
+        async fn list_follower_lags(
+            &self,
+            request: tonic::Request<super::ListFollowerLagsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListFollowerLagsResponse>,
+            tonic::Status,
+        >;
+    }
+    /// OperationsService shows how the whole is doing. Scope `admin`.
+    #[derive(Debug)]
+    pub struct OperationsServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> OperationsServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for OperationsServiceServer<T>
+    where
+        T: OperationsService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/comptoir.gateway.v1.OperationsService/ListFollowerLags" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListFollowerLagsSvc<T: OperationsService>(pub Arc<T>);
+                    impl<
+                        T: OperationsService,
+                    > tonic::server::UnaryService<super::ListFollowerLagsRequest>
+                    for ListFollowerLagsSvc<T> {
+                        type Response = super::ListFollowerLagsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListFollowerLagsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as OperationsService>::list_follower_lags(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListFollowerLagsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for OperationsServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "comptoir.gateway.v1.OperationsService";
+    impl<T> tonic::server::NamedService for OperationsServiceServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }

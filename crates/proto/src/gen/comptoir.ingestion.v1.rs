@@ -1480,6 +1480,19 @@ pub mod summarize_events_response {
         /// Kept as dead letters.
         #[prost(uint64, tag = "4")]
         pub quarantined: u64,
+        /// Of the accepted: those whose sender looks like a machine.
+        #[prost(uint64, tag = "5")]
+        pub bot: u64,
+        /// Of the accepted: those that happened more than an hour before they were
+        /// received.
+        #[prost(uint64, tag = "6")]
+        pub late: u64,
+        /// Of the quarantined: those that are no good events, plan or not.
+        #[prost(uint64, tag = "7")]
+        pub invalid: u64,
+        /// Of the accepted: those that broke the source's tracking plan.
+        #[prost(uint64, tag = "8")]
+        pub off_plan: u64,
     }
     impl ::prost::Name for SourceSummary {
         const NAME: &'static str = "SourceSummary";
@@ -1531,6 +1544,9 @@ pub struct Source {
     /// Its write keys that are in force, by their public prefix.
     #[prost(message, repeated, tag = "8")]
     pub write_keys: ::prost::alloc::vec::Vec<WriteKey>,
+    /// How much it may send; unset for no bound. Changed by SetSourceQuota only.
+    #[prost(message, optional, tag = "9")]
+    pub quota: ::core::option::Option<SourceQuota>,
 }
 impl ::prost::Name for Source {
     const NAME: &'static str = "Source";
@@ -1540,6 +1556,29 @@ impl ::prost::Name for Source {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "/comptoir.ingestion.v1.Source".into()
+    }
+}
+/// How much a source may send. What goes beyond is refused whole, with 429 and
+/// `Retry-After` or RESOURCE_EXHAUSTED and RetryInfo; nothing is lost that the
+/// sender sends again. Two seconds' worth may come at once, and one request
+/// may go beyond what is left.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SourceQuota {
+    /// Events a second, at most 10,000,000; 0 for no bound.
+    #[prost(uint32, tag = "1")]
+    pub events_per_second: u32,
+    /// Bytes of events a second, as sent and inflated; 0 for no bound.
+    #[prost(uint64, tag = "2")]
+    pub bytes_per_second: u64,
+}
+impl ::prost::Name for SourceQuota {
+    const NAME: &'static str = "SourceQuota";
+    const PACKAGE: &'static str = "comptoir.ingestion.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "comptoir.ingestion.v1.SourceQuota".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/comptoir.ingestion.v1.SourceQuota".into()
     }
 }
 /// A write key. Only its hash is kept.
@@ -1750,6 +1789,104 @@ impl ::prost::Name for RevokeWriteKeyResponse {
         "/comptoir.ingestion.v1.RevokeWriteKeyResponse".into()
     }
 }
+/// Asks to bound a source.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetSourceQuotaRequest {
+    /// Which.
+    #[prost(string, tag = "1")]
+    pub source_id: ::prost::alloc::string::String,
+    /// The bound; unset for none.
+    #[prost(message, optional, tag = "2")]
+    pub quota: ::core::option::Option<SourceQuota>,
+}
+impl ::prost::Name for SetSourceQuotaRequest {
+    const NAME: &'static str = "SetSourceQuotaRequest";
+    const PACKAGE: &'static str = "comptoir.ingestion.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "comptoir.ingestion.v1.SetSourceQuotaRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/comptoir.ingestion.v1.SetSourceQuotaRequest".into()
+    }
+}
+/// The bound as stored.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetSourceQuotaResponse {
+    /// The bound.
+    #[prost(message, optional, tag = "1")]
+    pub quota: ::core::option::Option<SourceQuota>,
+}
+impl ::prost::Name for SetSourceQuotaResponse {
+    const NAME: &'static str = "SetSourceQuotaResponse";
+    const PACKAGE: &'static str = "comptoir.ingestion.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "comptoir.ingestion.v1.SetSourceQuotaResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/comptoir.ingestion.v1.SetSourceQuotaResponse".into()
+    }
+}
+/// Asks to see what a source sends.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TailEventsRequest {
+    /// Which. Required.
+    #[prost(string, tag = "1")]
+    pub source_id: ::prost::alloc::string::String,
+    /// Only these outcomes; all when empty.
+    #[prost(enumeration = "verdict::Outcome", repeated, tag = "2")]
+    pub outcomes: ::prost::alloc::vec::Vec<i32>,
+    /// Only events of this name.
+    #[prost(string, tag = "3")]
+    pub event_name: ::prost::alloc::string::String,
+    /// At most so many events a second; 0 means 20, more than 200 means 200.
+    #[prost(uint32, tag = "4")]
+    pub max_per_second: u32,
+}
+impl ::prost::Name for TailEventsRequest {
+    const NAME: &'static str = "TailEventsRequest";
+    const PACKAGE: &'static str = "comptoir.ingestion.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "comptoir.ingestion.v1.TailEventsRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/comptoir.ingestion.v1.TailEventsRequest".into()
+    }
+}
+/// One event, as it was committed.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TailEventsResponse {
+    /// What became of it.
+    #[prost(message, optional, tag = "1")]
+    pub verdict: ::core::option::Option<Verdict>,
+    /// Name of the event, as far as it could be read.
+    #[prost(string, tag = "2")]
+    pub event_name: ::prost::alloc::string::String,
+    /// Software that sent it.
+    #[prost(string, tag = "3")]
+    pub library: ::prost::alloc::string::String,
+    /// When it was received.
+    #[prost(message, optional, tag = "4")]
+    pub receive_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The event as it is in the log; of a duplicate as it would have been.
+    /// Unset for a quarantined one. Without `profiles:read` only what tells of
+    /// no person.
+    #[prost(message, optional, tag = "5")]
+    pub event: ::core::option::Option<super::super::event::v1::Event>,
+    /// How many events were left out since the last one shown, because there
+    /// were more than asked for or because the caller reads slowly.
+    #[prost(uint64, tag = "6")]
+    pub skipped: u64,
+}
+impl ::prost::Name for TailEventsResponse {
+    const NAME: &'static str = "TailEventsResponse";
+    const PACKAGE: &'static str = "comptoir.ingestion.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "comptoir.ingestion.v1.TailEventsResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/comptoir.ingestion.v1.TailEventsResponse".into()
+    }
+}
 /// An event that could not be taken.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DeadLetter {
@@ -1778,6 +1915,12 @@ pub struct DeadLetter {
     /// When it came.
     #[prost(message, optional, tag = "8")]
     pub receive_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Name of the event, as far as it could be read.
+    #[prost(string, tag = "9")]
+    pub event_name: ::prost::alloc::string::String,
+    /// When it will be removed, read or not; unset when it is kept for ever.
+    #[prost(message, optional, tag = "10")]
+    pub expire_time: ::core::option::Option<::prost_types::Timestamp>,
 }
 /// Nested message and enum types in `DeadLetter`.
 pub mod dead_letter {
@@ -1850,6 +1993,9 @@ pub struct ListDeadLettersRequest {
     /// Where to go on.
     #[prost(string, tag = "4")]
     pub page_token: ::prost::alloc::string::String,
+    /// Only those that pass this filter too.
+    #[prost(message, optional, tag = "5")]
+    pub filter: ::core::option::Option<DeadLetterFilter>,
 }
 impl ::prost::Name for ListDeadLettersRequest {
     const NAME: &'static str = "ListDeadLettersRequest";
@@ -1859,6 +2005,42 @@ impl ::prost::Name for ListDeadLettersRequest {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "/comptoir.ingestion.v1.ListDeadLettersRequest".into()
+    }
+}
+/// Which dead letters are meant: those that pass every part that is set.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeadLetterFilter {
+    /// Only of this source.
+    #[prost(string, tag = "1")]
+    pub source_id: ::prost::alloc::string::String,
+    /// Only with this reason.
+    #[prost(string, tag = "2")]
+    pub reason: ::prost::alloc::string::String,
+    /// Only from software whose "name/version" begins so.
+    #[prost(string, tag = "3")]
+    pub library_prefix: ::prost::alloc::string::String,
+    /// Only events of this name.
+    #[prost(string, tag = "4")]
+    pub event_name: ::prost::alloc::string::String,
+    /// Only those received at this time or later.
+    #[prost(message, optional, tag = "5")]
+    pub from_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Only those received before this time.
+    #[prost(message, optional, tag = "6")]
+    pub until_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Only those whose message holds this text, whatever its case; at most 100
+    /// characters.
+    #[prost(string, tag = "7")]
+    pub text: ::prost::alloc::string::String,
+}
+impl ::prost::Name for DeadLetterFilter {
+    const NAME: &'static str = "DeadLetterFilter";
+    const PACKAGE: &'static str = "comptoir.ingestion.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "comptoir.ingestion.v1.DeadLetterFilter".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/comptoir.ingestion.v1.DeadLetterFilter".into()
     }
 }
 /// Dead letters.
@@ -1971,6 +2153,392 @@ impl ::prost::Name for DiscardDeadLettersResponse {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "/comptoir.ingestion.v1.DiscardDeadLettersResponse".into()
+    }
+}
+/// A context signal as it was told last.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Signal {
+    /// Kind, place and time.
+    #[prost(message, optional, tag = "1")]
+    pub signal: ::core::option::Option<super::super::event::v1::ContextSignal>,
+    /// What it says, as a JSON object in UTF-8, for example
+    /// {"temperature_max":31.5}; empty when there is nothing to say.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub properties_json: ::prost::bytes::Bytes,
+    /// Source it came through.
+    #[prost(string, tag = "3")]
+    pub source_id: ::prost::alloc::string::String,
+    /// The event that told it.
+    #[prost(string, tag = "4")]
+    pub event_id: ::prost::alloc::string::String,
+    /// When it was told: that event's time.
+    #[prost(message, optional, tag = "5")]
+    pub told_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Whose knowledge it is. Party and medium only.
+    #[prost(message, optional, tag = "6")]
+    pub provenance: ::core::option::Option<super::super::event::v1::Provenance>,
+}
+impl ::prost::Name for Signal {
+    const NAME: &'static str = "Signal";
+    const PACKAGE: &'static str = "comptoir.ingestion.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "comptoir.ingestion.v1.Signal".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/comptoir.ingestion.v1.Signal".into()
+    }
+}
+/// Asks for signals.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListSignalsRequest {
+    /// Only of this kind; every kind when empty.
+    #[prost(string, tag = "1")]
+    pub kind: ::prost::alloc::string::String,
+    /// Where. A part that is left out lets everything pass; one that is given
+    /// lets pass what names the same, and what names nothing and so holds
+    /// everywhere within the rest. {country: "FR", city: "Lyon"}: what holds in
+    /// Lyon and in all of France. {country: "FR"}: all of that, and every other
+    /// place in France.
+    #[prost(message, optional, tag = "2")]
+    pub place: ::core::option::Option<super::super::event::v1::Location>,
+    /// Only what holds at this time or later.
+    #[prost(message, optional, tag = "3")]
+    pub start_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Only what begins before this time. Not before start_time.
+    #[prost(message, optional, tag = "4")]
+    pub end_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// At most this many; 0 means 100, more than 1,000 means 1,000.
+    #[prost(int32, tag = "5")]
+    pub page_size: i32,
+    /// Where to go on. The other fields must be the same as before.
+    #[prost(string, tag = "6")]
+    pub page_token: ::prost::alloc::string::String,
+}
+impl ::prost::Name for ListSignalsRequest {
+    const NAME: &'static str = "ListSignalsRequest";
+    const PACKAGE: &'static str = "comptoir.ingestion.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "comptoir.ingestion.v1.ListSignalsRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/comptoir.ingestion.v1.ListSignalsRequest".into()
+    }
+}
+/// Signals.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListSignalsResponse {
+    /// One page, by start, kind and place.
+    #[prost(message, repeated, tag = "1")]
+    pub signals: ::prost::alloc::vec::Vec<Signal>,
+    /// Where to go on; empty at the end.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+impl ::prost::Name for ListSignalsResponse {
+    const NAME: &'static str = "ListSignalsResponse";
+    const PACKAGE: &'static str = "comptoir.ingestion.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "comptoir.ingestion.v1.ListSignalsResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/comptoir.ingestion.v1.ListSignalsResponse".into()
+    }
+}
+/// Asks to mend and replay.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MendDeadLettersRequest {
+    /// Which; all of the tenant when unset.
+    #[prost(message, optional, tag = "1")]
+    pub filter: ::core::option::Option<DeadLetterFilter>,
+    /// What to change in each, in this order; at most 20.
+    #[prost(message, repeated, tag = "2")]
+    pub edits: ::prost::alloc::vec::Vec<MendEdit>,
+    /// Tells what would happen, and changes nothing. Whether an event would be a
+    /// duplicate is not looked at.
+    #[prost(bool, tag = "3")]
+    pub dry_run: bool,
+    /// At most this many; 0 means 100, more than 500 means 500.
+    #[prost(int32, tag = "4")]
+    pub page_size: i32,
+    /// Where to go on.
+    #[prost(string, tag = "5")]
+    pub page_token: ::prost::alloc::string::String,
+}
+impl ::prost::Name for MendDeadLettersRequest {
+    const NAME: &'static str = "MendDeadLettersRequest";
+    const PACKAGE: &'static str = "comptoir.ingestion.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "comptoir.ingestion.v1.MendDeadLettersRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/comptoir.ingestion.v1.MendDeadLettersRequest".into()
+    }
+}
+/// A change of a payload. The payload is JSON as it was sent; an event that
+/// came by gRPC is edited in its JSON form (`identifiers`, `orderActivity`),
+/// with its properties as an object under `properties`. Places are JSON
+/// Pointers (RFC 6901); `*` stands for every place of an array. A place that
+/// is not there is no error: nothing changes then.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MendEdit {
+    /// What to do.
+    #[prost(oneof = "mend_edit::Edit", tags = "1, 2, 3, 4")]
+    pub edit: ::core::option::Option<mend_edit::Edit>,
+}
+/// Nested message and enum types in `MendEdit`.
+pub mod mend_edit {
+    /// Sets a value; the objects on the way are made.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Set {
+        /// Where.
+        #[prost(string, tag = "1")]
+        pub pointer: ::prost::alloc::string::String,
+        /// What: JSON in UTF-8, at most 64 KiB.
+        #[prost(bytes = "bytes", tag = "2")]
+        pub value_json: ::prost::bytes::Bytes,
+    }
+    impl ::prost::Name for Set {
+        const NAME: &'static str = "Set";
+        const PACKAGE: &'static str = "comptoir.ingestion.v1";
+        fn full_name() -> ::prost::alloc::string::String {
+            "comptoir.ingestion.v1.MendEdit.Set".into()
+        }
+        fn type_url() -> ::prost::alloc::string::String {
+            "/comptoir.ingestion.v1.MendEdit.Set".into()
+        }
+    }
+    /// Moves a value, unless something is there already.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Rename {
+        /// From where; without `*`.
+        #[prost(string, tag = "1")]
+        pub from: ::prost::alloc::string::String,
+        /// To where; without `*`.
+        #[prost(string, tag = "2")]
+        pub to: ::prost::alloc::string::String,
+    }
+    impl ::prost::Name for Rename {
+        const NAME: &'static str = "Rename";
+        const PACKAGE: &'static str = "comptoir.ingestion.v1";
+        fn full_name() -> ::prost::alloc::string::String {
+            "comptoir.ingestion.v1.MendEdit.Rename".into()
+        }
+        fn type_url() -> ::prost::alloc::string::String {
+            "/comptoir.ingestion.v1.MendEdit.Rename".into()
+        }
+    }
+    /// Makes another type out of a value, where it can be made.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Convert {
+        /// Where.
+        #[prost(string, tag = "1")]
+        pub pointer: ::prost::alloc::string::String,
+        /// Which type.
+        #[prost(enumeration = "Type", tag = "2")]
+        pub r#type: i32,
+    }
+    impl ::prost::Name for Convert {
+        const NAME: &'static str = "Convert";
+        const PACKAGE: &'static str = "comptoir.ingestion.v1";
+        fn full_name() -> ::prost::alloc::string::String {
+            "comptoir.ingestion.v1.MendEdit.Convert".into()
+        }
+        fn type_url() -> ::prost::alloc::string::String {
+            "/comptoir.ingestion.v1.MendEdit.Convert".into()
+        }
+    }
+    /// A type of JSON.
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum Type {
+        /// Never sent.
+        Unspecified = 0,
+        /// Text: of a number or a truth value.
+        String = 1,
+        /// A number: of text such as "9.90" or "9,90".
+        Number = 2,
+        /// A truth value: of "true", "false", "yes", "no", 0, 1.
+        Boolean = 3,
+        /// A list: of a value that is none.
+        Array = 4,
+    }
+    impl Type {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Unspecified => "TYPE_UNSPECIFIED",
+                Self::String => "TYPE_STRING",
+                Self::Number => "TYPE_NUMBER",
+                Self::Boolean => "TYPE_BOOLEAN",
+                Self::Array => "TYPE_ARRAY",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "TYPE_UNSPECIFIED" => Some(Self::Unspecified),
+                "TYPE_STRING" => Some(Self::String),
+                "TYPE_NUMBER" => Some(Self::Number),
+                "TYPE_BOOLEAN" => Some(Self::Boolean),
+                "TYPE_ARRAY" => Some(Self::Array),
+                _ => None,
+            }
+        }
+    }
+    /// What to do.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Edit {
+        /// Sets a value.
+        #[prost(message, tag = "1")]
+        Set(Set),
+        /// Removes a member or an item.
+        #[prost(string, tag = "2")]
+        Remove(::prost::alloc::string::String),
+        /// Moves a value.
+        #[prost(message, tag = "3")]
+        Rename(Rename),
+        /// Makes another type out of a value.
+        #[prost(message, tag = "4")]
+        Convert(Convert),
+    }
+}
+impl ::prost::Name for MendEdit {
+    const NAME: &'static str = "MendEdit";
+    const PACKAGE: &'static str = "comptoir.ingestion.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "comptoir.ingestion.v1.MendEdit".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/comptoir.ingestion.v1.MendEdit".into()
+    }
+}
+/// What became of the dead letters.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MendDeadLettersResponse {
+    /// One entry for each, oldest first.
+    #[prost(message, repeated, tag = "1")]
+    pub mended: ::prost::alloc::vec::Vec<mend_dead_letters_response::Mended>,
+    /// Where to go on; empty at the end.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// Nested message and enum types in `MendDeadLettersResponse`.
+pub mod mend_dead_letters_response {
+    /// What became of one.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Mended {
+        /// Which.
+        #[prost(string, tag = "1")]
+        pub dead_letter_id: ::prost::alloc::string::String,
+        /// What the front door said, or would say. A quarantined one stays as it
+        /// came, with its new reason.
+        #[prost(message, optional, tag = "2")]
+        pub verdict: ::core::option::Option<super::Verdict>,
+        /// Whether the edits changed anything.
+        #[prost(bool, tag = "3")]
+        pub changed: bool,
+        /// For a dry run: the payload after the edits, as JSON.
+        #[prost(bytes = "bytes", tag = "4")]
+        pub payload_json: ::prost::bytes::Bytes,
+    }
+    impl ::prost::Name for Mended {
+        const NAME: &'static str = "Mended";
+        const PACKAGE: &'static str = "comptoir.ingestion.v1";
+        fn full_name() -> ::prost::alloc::string::String {
+            "comptoir.ingestion.v1.MendDeadLettersResponse.Mended".into()
+        }
+        fn type_url() -> ::prost::alloc::string::String {
+            "/comptoir.ingestion.v1.MendDeadLettersResponse.Mended".into()
+        }
+    }
+}
+impl ::prost::Name for MendDeadLettersResponse {
+    const NAME: &'static str = "MendDeadLettersResponse";
+    const PACKAGE: &'static str = "comptoir.ingestion.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "comptoir.ingestion.v1.MendDeadLettersResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/comptoir.ingestion.v1.MendDeadLettersResponse".into()
+    }
+}
+/// Asks for counts of dead letters.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SummarizeDeadLettersRequest {
+    /// One source; all of the tenant when empty.
+    #[prost(string, tag = "1")]
+    pub source_id: ::prost::alloc::string::String,
+}
+impl ::prost::Name for SummarizeDeadLettersRequest {
+    const NAME: &'static str = "SummarizeDeadLettersRequest";
+    const PACKAGE: &'static str = "comptoir.ingestion.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "comptoir.ingestion.v1.SummarizeDeadLettersRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/comptoir.ingestion.v1.SummarizeDeadLettersRequest".into()
+    }
+}
+/// How many dead letters wait.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SummarizeDeadLettersResponse {
+    /// By source and reason, at most 1,000 entries.
+    #[prost(message, repeated, tag = "1")]
+    pub waiting: ::prost::alloc::vec::Vec<summarize_dead_letters_response::Waiting>,
+}
+/// Nested message and enum types in `SummarizeDeadLettersResponse`.
+pub mod summarize_dead_letters_response {
+    /// Dead letters of one source with one reason.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Waiting {
+        /// The source.
+        #[prost(string, tag = "1")]
+        pub source_id: ::prost::alloc::string::String,
+        /// The reason.
+        #[prost(string, tag = "2")]
+        pub reason: ::prost::alloc::string::String,
+        /// How many.
+        #[prost(uint64, tag = "3")]
+        pub count: u64,
+        /// How many of them nobody has listed yet.
+        #[prost(uint64, tag = "4")]
+        pub unread: u64,
+        /// When the oldest was received.
+        #[prost(message, optional, tag = "5")]
+        pub oldest_time: ::core::option::Option<::prost_types::Timestamp>,
+    }
+    impl ::prost::Name for Waiting {
+        const NAME: &'static str = "Waiting";
+        const PACKAGE: &'static str = "comptoir.ingestion.v1";
+        fn full_name() -> ::prost::alloc::string::String {
+            "comptoir.ingestion.v1.SummarizeDeadLettersResponse.Waiting".into()
+        }
+        fn type_url() -> ::prost::alloc::string::String {
+            "/comptoir.ingestion.v1.SummarizeDeadLettersResponse.Waiting".into()
+        }
+    }
+}
+impl ::prost::Name for SummarizeDeadLettersResponse {
+    const NAME: &'static str = "SummarizeDeadLettersResponse";
+    const PACKAGE: &'static str = "comptoir.ingestion.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "comptoir.ingestion.v1.SummarizeDeadLettersResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/comptoir.ingestion.v1.SummarizeDeadLettersResponse".into()
     }
 }
 /// Generated client implementations.
@@ -2794,6 +3362,67 @@ pub mod source_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Sets how much a source may send. It holds at every replica within
+        /// seconds, over all replicas together. Repeating it changes nothing.
+        pub async fn set_source_quota(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetSourceQuotaRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetSourceQuotaResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/comptoir.ingestion.v1.SourceService/SetSourceQuota",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "comptoir.ingestion.v1.SourceService",
+                        "SetSourceQuota",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Shows what a source sends while it is being committed: a sample, from
+        /// now on, of the replica that answers. It never slows the intake: what the
+        /// caller is too slow to read is skipped and counted. Without the scope
+        /// `profiles:read` whatever may tell of a person is left out.
+        pub async fn tail_events(
+            &mut self,
+            request: impl tonic::IntoRequest<super::TailEventsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::TailEventsResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/comptoir.ingestion.v1.SourceService/TailEvents",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("comptoir.ingestion.v1.SourceService", "TailEvents"),
+                );
+            self.inner.server_streaming(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -2850,6 +3479,29 @@ pub mod source_service_server {
             tonic::Response<super::RevokeWriteKeyResponse>,
             tonic::Status,
         >;
+        /// Sets how much a source may send. It holds at every replica within
+        /// seconds, over all replicas together. Repeating it changes nothing.
+        async fn set_source_quota(
+            &self,
+            request: tonic::Request<super::SetSourceQuotaRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetSourceQuotaResponse>,
+            tonic::Status,
+        >;
+        /// Server streaming response type for the TailEvents method.
+        type TailEventsStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::TailEventsResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Shows what a source sends while it is being committed: a sample, from
+        /// now on, of the replica that answers. It never slows the intake: what the
+        /// caller is too slow to read is skipped and counted. Without the scope
+        /// `profiles:read` whatever may tell of a person is left out.
+        async fn tail_events(
+            &self,
+            request: tonic::Request<super::TailEventsRequest>,
+        ) -> std::result::Result<tonic::Response<Self::TailEventsStream>, tonic::Status>;
     }
     /// SourceService keeps where events come from. Scope `sources:write`.
     #[derive(Debug)]
@@ -3155,6 +3807,98 @@ pub mod source_service_server {
                     };
                     Box::pin(fut)
                 }
+                "/comptoir.ingestion.v1.SourceService/SetSourceQuota" => {
+                    #[allow(non_camel_case_types)]
+                    struct SetSourceQuotaSvc<T: SourceService>(pub Arc<T>);
+                    impl<
+                        T: SourceService,
+                    > tonic::server::UnaryService<super::SetSourceQuotaRequest>
+                    for SetSourceQuotaSvc<T> {
+                        type Response = super::SetSourceQuotaResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SetSourceQuotaRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SourceService>::set_source_quota(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SetSourceQuotaSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/comptoir.ingestion.v1.SourceService/TailEvents" => {
+                    #[allow(non_camel_case_types)]
+                    struct TailEventsSvc<T: SourceService>(pub Arc<T>);
+                    impl<
+                        T: SourceService,
+                    > tonic::server::ServerStreamingService<super::TailEventsRequest>
+                    for TailEventsSvc<T> {
+                        type Response = super::TailEventsResponse;
+                        type ResponseStream = T::TailEventsStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::TailEventsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SourceService>::tail_events(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = TailEventsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
                 _ => {
                     Box::pin(async move {
                         let mut response = http::Response::new(
@@ -3380,6 +4124,69 @@ pub mod dead_letter_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Mends many dead letters by one rule and replays them through the front
+        /// door, oldest first; without edits it replays them as they are. A call
+        /// goes through one page, the next goes on from its token: start at the
+        /// beginning again and only those that are still refused are tried again.
+        pub async fn mend_dead_letters(
+            &mut self,
+            request: impl tonic::IntoRequest<super::MendDeadLettersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::MendDeadLettersResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/comptoir.ingestion.v1.DeadLetterService/MendDeadLetters",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "comptoir.ingestion.v1.DeadLetterService",
+                        "MendDeadLetters",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Counts the dead letters that wait, by source and reason.
+        pub async fn summarize_dead_letters(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SummarizeDeadLettersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SummarizeDeadLettersResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/comptoir.ingestion.v1.DeadLetterService/SummarizeDeadLetters",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "comptoir.ingestion.v1.DeadLetterService",
+                        "SummarizeDeadLetters",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -3419,6 +4226,25 @@ pub mod dead_letter_service_server {
             request: tonic::Request<super::DiscardDeadLettersRequest>,
         ) -> std::result::Result<
             tonic::Response<super::DiscardDeadLettersResponse>,
+            tonic::Status,
+        >;
+        /// Mends many dead letters by one rule and replays them through the front
+        /// door, oldest first; without edits it replays them as they are. A call
+        /// goes through one page, the next goes on from its token: start at the
+        /// beginning again and only those that are still refused are tried again.
+        async fn mend_dead_letters(
+            &self,
+            request: tonic::Request<super::MendDeadLettersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::MendDeadLettersResponse>,
+            tonic::Status,
+        >;
+        /// Counts the dead letters that wait, by source and reason.
+        async fn summarize_dead_letters(
+            &self,
+            request: tonic::Request<super::SummarizeDeadLettersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SummarizeDeadLettersResponse>,
             tonic::Status,
         >;
     }
@@ -3644,6 +4470,101 @@ pub mod dead_letter_service_server {
                     };
                     Box::pin(fut)
                 }
+                "/comptoir.ingestion.v1.DeadLetterService/MendDeadLetters" => {
+                    #[allow(non_camel_case_types)]
+                    struct MendDeadLettersSvc<T: DeadLetterService>(pub Arc<T>);
+                    impl<
+                        T: DeadLetterService,
+                    > tonic::server::UnaryService<super::MendDeadLettersRequest>
+                    for MendDeadLettersSvc<T> {
+                        type Response = super::MendDeadLettersResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::MendDeadLettersRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as DeadLetterService>::mend_dead_letters(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = MendDeadLettersSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/comptoir.ingestion.v1.DeadLetterService/SummarizeDeadLetters" => {
+                    #[allow(non_camel_case_types)]
+                    struct SummarizeDeadLettersSvc<T: DeadLetterService>(pub Arc<T>);
+                    impl<
+                        T: DeadLetterService,
+                    > tonic::server::UnaryService<super::SummarizeDeadLettersRequest>
+                    for SummarizeDeadLettersSvc<T> {
+                        type Response = super::SummarizeDeadLettersResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SummarizeDeadLettersRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as DeadLetterService>::summarize_dead_letters(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SummarizeDeadLettersSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
                 _ => {
                     Box::pin(async move {
                         let mut response = http::Response::new(
@@ -3681,6 +4602,1692 @@ pub mod dead_letter_service_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "comptoir.ingestion.v1.DeadLetterService";
     impl<T> tonic::server::NamedService for DeadLetterServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+/// Generated client implementations.
+pub mod context_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// ContextService serves context signals: weather, TV spots, trends, holidays,
+    /// stock, keyed by place and time. They come in as events (ContextSignal)
+    /// through any door; of several words about the same kind, place and start the
+    /// newest is served, and the event log keeps them all.
+    #[derive(Debug, Clone)]
+    pub struct ContextServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl ContextServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> ContextServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> ContextServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            ContextServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Lists the signals of a place and a span of time, by start. Scope
+        /// `scores:read`.
+        pub async fn list_signals(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListSignalsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListSignalsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/comptoir.ingestion.v1.ContextService/ListSignals",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "comptoir.ingestion.v1.ContextService",
+                        "ListSignals",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod context_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with ContextServiceServer.
+    #[async_trait]
+    pub trait ContextService: std::marker::Send + std::marker::Sync + 'static {
+        /// Lists the signals of a place and a span of time, by start. Scope
+        /// `scores:read`.
+        async fn list_signals(
+            &self,
+            request: tonic::Request<super::ListSignalsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListSignalsResponse>,
+            tonic::Status,
+        >;
+    }
+    /// ContextService serves context signals: weather, TV spots, trends, holidays,
+    /// stock, keyed by place and time. They come in as events (ContextSignal)
+    /// through any door; of several words about the same kind, place and start the
+    /// newest is served, and the event log keeps them all.
+    #[derive(Debug)]
+    pub struct ContextServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> ContextServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for ContextServiceServer<T>
+    where
+        T: ContextService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/comptoir.ingestion.v1.ContextService/ListSignals" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListSignalsSvc<T: ContextService>(pub Arc<T>);
+                    impl<
+                        T: ContextService,
+                    > tonic::server::UnaryService<super::ListSignalsRequest>
+                    for ListSignalsSvc<T> {
+                        type Response = super::ListSignalsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListSignalsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ContextService>::list_signals(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListSignalsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for ContextServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "comptoir.ingestion.v1.ContextService";
+    impl<T> tonic::server::NamedService for ContextServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+/// What a source is expected to send.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TrackingPlan {
+    /// The source. Required.
+    #[prost(string, tag = "1")]
+    pub source_id: ::prost::alloc::string::String,
+    /// Counts up with each change. Set by ingestion.
+    #[prost(uint64, tag = "2")]
+    pub version: u64,
+    /// What becomes of an event that breaks its rule.
+    #[prost(enumeration = "tracking_plan::Mode", tag = "3")]
+    pub mode: i32,
+    /// What becomes of an event whose name has no rule.
+    #[prost(enumeration = "tracking_plan::Mode", tag = "4")]
+    pub unplanned_mode: i32,
+    /// At most 500 rules, one for each name; at most 1 MiB together.
+    #[prost(message, repeated, tag = "5")]
+    pub rules: ::prost::alloc::vec::Vec<tracking_plan::Rule>,
+    /// When it was last changed. Set by ingestion.
+    #[prost(message, optional, tag = "6")]
+    pub update_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// Nested message and enum types in `TrackingPlan`.
+pub mod tracking_plan {
+    /// What events of one name must look like.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Rule {
+        /// Name of the event, exactly as Event.name has it: 1 to 256 characters.
+        #[prost(string, tag = "1")]
+        pub event_name: ::prost::alloc::string::String,
+        /// A JSON Schema (draft 7 or 2020-12) of the properties, in UTF-8; at most
+        /// 64 KiB, 32 levels and 2,000 schemas deep within each other. Understood:
+        /// type, properties, required, additionalProperties, enum, const, pattern
+        /// (without look-around and back-references), minLength, maxLength,
+        /// minimum, maximum, exclusiveMinimum, exclusiveMaximum, items (one
+        /// schema), minItems, maxItems, anyOf, oneOf, allOf, format (date-time,
+        /// date, email, uri, uuid). Annotations are ignored, anything else is
+        /// refused.
+        #[prost(bytes = "bytes", tag = "2")]
+        pub schema_json: ::prost::bytes::Bytes,
+    }
+    impl ::prost::Name for Rule {
+        const NAME: &'static str = "Rule";
+        const PACKAGE: &'static str = "comptoir.ingestion.v1";
+        fn full_name() -> ::prost::alloc::string::String {
+            "comptoir.ingestion.v1.TrackingPlan.Rule".into()
+        }
+        fn type_url() -> ::prost::alloc::string::String {
+            "/comptoir.ingestion.v1.TrackingPlan.Rule".into()
+        }
+    }
+    /// What becomes of an event that breaks the plan.
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum Mode {
+        /// Taken as OFF.
+        Unspecified = 0,
+        /// It is not looked at.
+        Off = 1,
+        /// It is accepted, and what is wrong is counted.
+        Warn = 2,
+        /// It is kept as a dead letter with the reason PLAN_VIOLATED or
+        /// UNPLANNED_EVENT, and what is wrong is counted. Replay it once the plan
+        /// or the event is mended.
+        Quarantine = 3,
+    }
+    impl Mode {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Unspecified => "MODE_UNSPECIFIED",
+                Self::Off => "MODE_OFF",
+                Self::Warn => "MODE_WARN",
+                Self::Quarantine => "MODE_QUARANTINE",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "MODE_UNSPECIFIED" => Some(Self::Unspecified),
+                "MODE_OFF" => Some(Self::Off),
+                "MODE_WARN" => Some(Self::Warn),
+                "MODE_QUARANTINE" => Some(Self::Quarantine),
+                _ => None,
+            }
+        }
+    }
+}
+impl ::prost::Name for TrackingPlan {
+    const NAME: &'static str = "TrackingPlan";
+    const PACKAGE: &'static str = "comptoir.ingestion.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "comptoir.ingestion.v1.TrackingPlan".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/comptoir.ingestion.v1.TrackingPlan".into()
+    }
+}
+/// Asks to set a plan.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PutTrackingPlanRequest {
+    /// The plan; version and time are ignored.
+    #[prost(message, optional, tag = "1")]
+    pub plan: ::core::option::Option<TrackingPlan>,
+    /// When not 0, the version that the plan must have now; otherwise ABORTED.
+    #[prost(uint64, tag = "2")]
+    pub expected_version: u64,
+}
+impl ::prost::Name for PutTrackingPlanRequest {
+    const NAME: &'static str = "PutTrackingPlanRequest";
+    const PACKAGE: &'static str = "comptoir.ingestion.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "comptoir.ingestion.v1.PutTrackingPlanRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/comptoir.ingestion.v1.PutTrackingPlanRequest".into()
+    }
+}
+/// The plan as stored.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PutTrackingPlanResponse {
+    /// The plan.
+    #[prost(message, optional, tag = "1")]
+    pub plan: ::core::option::Option<TrackingPlan>,
+}
+impl ::prost::Name for PutTrackingPlanResponse {
+    const NAME: &'static str = "PutTrackingPlanResponse";
+    const PACKAGE: &'static str = "comptoir.ingestion.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "comptoir.ingestion.v1.PutTrackingPlanResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/comptoir.ingestion.v1.PutTrackingPlanResponse".into()
+    }
+}
+/// Asks for one plan.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetTrackingPlanRequest {
+    /// Of which source.
+    #[prost(string, tag = "1")]
+    pub source_id: ::prost::alloc::string::String,
+}
+impl ::prost::Name for GetTrackingPlanRequest {
+    const NAME: &'static str = "GetTrackingPlanRequest";
+    const PACKAGE: &'static str = "comptoir.ingestion.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "comptoir.ingestion.v1.GetTrackingPlanRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/comptoir.ingestion.v1.GetTrackingPlanRequest".into()
+    }
+}
+/// One plan.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetTrackingPlanResponse {
+    /// The plan.
+    #[prost(message, optional, tag = "1")]
+    pub plan: ::core::option::Option<TrackingPlan>,
+}
+impl ::prost::Name for GetTrackingPlanResponse {
+    const NAME: &'static str = "GetTrackingPlanResponse";
+    const PACKAGE: &'static str = "comptoir.ingestion.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "comptoir.ingestion.v1.GetTrackingPlanResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/comptoir.ingestion.v1.GetTrackingPlanResponse".into()
+    }
+}
+/// Asks for the plans.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListTrackingPlansRequest {
+    /// At most this many; 0 means 10, more than 20 means 20.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// Where to go on.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+}
+impl ::prost::Name for ListTrackingPlansRequest {
+    const NAME: &'static str = "ListTrackingPlansRequest";
+    const PACKAGE: &'static str = "comptoir.ingestion.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "comptoir.ingestion.v1.ListTrackingPlansRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/comptoir.ingestion.v1.ListTrackingPlansRequest".into()
+    }
+}
+/// The plans.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListTrackingPlansResponse {
+    /// One page, by source id.
+    #[prost(message, repeated, tag = "1")]
+    pub plans: ::prost::alloc::vec::Vec<TrackingPlan>,
+    /// Where to go on; empty at the end.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+impl ::prost::Name for ListTrackingPlansResponse {
+    const NAME: &'static str = "ListTrackingPlansResponse";
+    const PACKAGE: &'static str = "comptoir.ingestion.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "comptoir.ingestion.v1.ListTrackingPlansResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/comptoir.ingestion.v1.ListTrackingPlansResponse".into()
+    }
+}
+/// Asks to remove a plan.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteTrackingPlanRequest {
+    /// Of which source.
+    #[prost(string, tag = "1")]
+    pub source_id: ::prost::alloc::string::String,
+}
+impl ::prost::Name for DeleteTrackingPlanRequest {
+    const NAME: &'static str = "DeleteTrackingPlanRequest";
+    const PACKAGE: &'static str = "comptoir.ingestion.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "comptoir.ingestion.v1.DeleteTrackingPlanRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/comptoir.ingestion.v1.DeleteTrackingPlanRequest".into()
+    }
+}
+/// Nothing to say.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteTrackingPlanResponse {}
+impl ::prost::Name for DeleteTrackingPlanResponse {
+    const NAME: &'static str = "DeleteTrackingPlanResponse";
+    const PACKAGE: &'static str = "comptoir.ingestion.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "comptoir.ingestion.v1.DeleteTrackingPlanResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/comptoir.ingestion.v1.DeleteTrackingPlanResponse".into()
+    }
+}
+/// Asks to try a plan.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TryTrackingPlanRequest {
+    /// The plan to try; its modes do not matter, every rule is tried. Only its
+    /// source_id is needed to try the plan that is stored.
+    #[prost(message, optional, tag = "1")]
+    pub plan: ::core::option::Option<TrackingPlan>,
+    /// Against about so many of the source's last events; 0 means 1,000, more
+    /// than 20,000 means 20,000.
+    #[prost(int32, tag = "2")]
+    pub events: i32,
+}
+impl ::prost::Name for TryTrackingPlanRequest {
+    const NAME: &'static str = "TryTrackingPlanRequest";
+    const PACKAGE: &'static str = "comptoir.ingestion.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "comptoir.ingestion.v1.TryTrackingPlanRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/comptoir.ingestion.v1.TryTrackingPlanRequest".into()
+    }
+}
+/// What a plan would have found.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TryTrackingPlanResponse {
+    /// Events that were looked at.
+    #[prost(uint64, tag = "1")]
+    pub checked: u64,
+    /// Of them, those that break their rule.
+    #[prost(uint64, tag = "2")]
+    pub violating: u64,
+    /// Of them, those whose name has no rule.
+    #[prost(uint64, tag = "3")]
+    pub unplanned: u64,
+    /// What is wrong, most frequent first, at most 500 entries; times are those
+    /// of the events.
+    #[prost(message, repeated, tag = "4")]
+    pub violations: ::prost::alloc::vec::Vec<Violation>,
+}
+impl ::prost::Name for TryTrackingPlanResponse {
+    const NAME: &'static str = "TryTrackingPlanResponse";
+    const PACKAGE: &'static str = "comptoir.ingestion.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "comptoir.ingestion.v1.TryTrackingPlanResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/comptoir.ingestion.v1.TryTrackingPlanResponse".into()
+    }
+}
+/// Something that broke a plan, counted.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Violation {
+    /// The source.
+    #[prost(string, tag = "1")]
+    pub source_id: ::prost::alloc::string::String,
+    /// Name of the event.
+    #[prost(string, tag = "2")]
+    pub event_name: ::prost::alloc::string::String,
+    /// The field, as a JSON Pointer with `*` for the places of an array:
+    /// "/products/*/price". Empty for the whole document. "*" for a property
+    /// whose name may tell something of a person.
+    #[prost(string, tag = "3")]
+    pub field: ::prost::alloc::string::String,
+    /// The keyword that was broken: "required", "type", "enum"; "unplanned" when
+    /// no rule has the event's name.
+    #[prost(string, tag = "4")]
+    pub rule: ::prost::alloc::string::String,
+    /// Software that sent it, with its version.
+    #[prost(string, tag = "5")]
+    pub library: ::prost::alloc::string::String,
+    /// How often. Of one event each field and rule counts once.
+    #[prost(uint64, tag = "6")]
+    pub count: u64,
+    /// When it was first received.
+    #[prost(message, optional, tag = "7")]
+    pub first_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it was last received.
+    #[prost(message, optional, tag = "8")]
+    pub last_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+impl ::prost::Name for Violation {
+    const NAME: &'static str = "Violation";
+    const PACKAGE: &'static str = "comptoir.ingestion.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "comptoir.ingestion.v1.Violation".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/comptoir.ingestion.v1.Violation".into()
+    }
+}
+/// Asks for a draft.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DraftTrackingPlanRequest {
+    /// Of which source.
+    #[prost(string, tag = "1")]
+    pub source_id: ::prost::alloc::string::String,
+    /// From about so many of its last events; 0 means 1,000, more than 20,000
+    /// means 20,000.
+    #[prost(int32, tag = "2")]
+    pub events: i32,
+}
+impl ::prost::Name for DraftTrackingPlanRequest {
+    const NAME: &'static str = "DraftTrackingPlanRequest";
+    const PACKAGE: &'static str = "comptoir.ingestion.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "comptoir.ingestion.v1.DraftTrackingPlanRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/comptoir.ingestion.v1.DraftTrackingPlanRequest".into()
+    }
+}
+/// A draft.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DraftTrackingPlanResponse {
+    /// A plan with both modes off, to be looked at, changed and put.
+    #[prost(message, optional, tag = "1")]
+    pub plan: ::core::option::Option<TrackingPlan>,
+    /// What it was drafted from.
+    #[prost(message, repeated, tag = "2")]
+    pub seen: ::prost::alloc::vec::Vec<draft_tracking_plan_response::SeenEvent>,
+}
+/// Nested message and enum types in `DraftTrackingPlanResponse`.
+pub mod draft_tracking_plan_response {
+    /// What was seen under one name.
+    #[derive(Clone, PartialEq, ::prost::Message)]
+    pub struct SeenEvent {
+        /// Name of the event.
+        #[prost(string, tag = "1")]
+        pub event_name: ::prost::alloc::string::String,
+        /// How often.
+        #[prost(uint64, tag = "2")]
+        pub count: u64,
+        /// Its fields, by name, at most 200.
+        #[prost(message, repeated, tag = "3")]
+        pub fields: ::prost::alloc::vec::Vec<SeenField>,
+    }
+    impl ::prost::Name for SeenEvent {
+        const NAME: &'static str = "SeenEvent";
+        const PACKAGE: &'static str = "comptoir.ingestion.v1";
+        fn full_name() -> ::prost::alloc::string::String {
+            "comptoir.ingestion.v1.DraftTrackingPlanResponse.SeenEvent".into()
+        }
+        fn type_url() -> ::prost::alloc::string::String {
+            "/comptoir.ingestion.v1.DraftTrackingPlanResponse.SeenEvent".into()
+        }
+    }
+    /// What was seen of one field.
+    #[derive(Clone, PartialEq, ::prost::Message)]
+    pub struct SeenField {
+        /// The field, as in Violation.field.
+        #[prost(string, tag = "1")]
+        pub field: ::prost::alloc::string::String,
+        /// JSON types that occurred, by name.
+        #[prost(string, repeated, tag = "2")]
+        pub types: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+        /// Share of the events (of the places, within an array) that have it, in
+        /// thousandths.
+        #[prost(uint32, tag = "3")]
+        pub present_milli: u32,
+        /// Least and greatest number, when numbers occurred.
+        #[prost(message, optional, tag = "4")]
+        pub range: ::core::option::Option<Range>,
+    }
+    impl ::prost::Name for SeenField {
+        const NAME: &'static str = "SeenField";
+        const PACKAGE: &'static str = "comptoir.ingestion.v1";
+        fn full_name() -> ::prost::alloc::string::String {
+            "comptoir.ingestion.v1.DraftTrackingPlanResponse.SeenField".into()
+        }
+        fn type_url() -> ::prost::alloc::string::String {
+            "/comptoir.ingestion.v1.DraftTrackingPlanResponse.SeenField".into()
+        }
+    }
+    /// From a least to a greatest number.
+    #[derive(Clone, Copy, PartialEq, ::prost::Message)]
+    pub struct Range {
+        /// Least.
+        #[prost(double, tag = "1")]
+        pub least: f64,
+        /// Greatest.
+        #[prost(double, tag = "2")]
+        pub greatest: f64,
+    }
+    impl ::prost::Name for Range {
+        const NAME: &'static str = "Range";
+        const PACKAGE: &'static str = "comptoir.ingestion.v1";
+        fn full_name() -> ::prost::alloc::string::String {
+            "comptoir.ingestion.v1.DraftTrackingPlanResponse.Range".into()
+        }
+        fn type_url() -> ::prost::alloc::string::String {
+            "/comptoir.ingestion.v1.DraftTrackingPlanResponse.Range".into()
+        }
+    }
+}
+impl ::prost::Name for DraftTrackingPlanResponse {
+    const NAME: &'static str = "DraftTrackingPlanResponse";
+    const PACKAGE: &'static str = "comptoir.ingestion.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "comptoir.ingestion.v1.DraftTrackingPlanResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/comptoir.ingestion.v1.DraftTrackingPlanResponse".into()
+    }
+}
+/// Asks for violations.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListViolationsRequest {
+    /// Of which source. Required.
+    #[prost(string, tag = "1")]
+    pub source_id: ::prost::alloc::string::String,
+    /// Only of events of this name.
+    #[prost(string, tag = "2")]
+    pub event_name: ::prost::alloc::string::String,
+    /// Only from this software.
+    #[prost(string, tag = "3")]
+    pub library: ::prost::alloc::string::String,
+    /// At most this many; 0 means 100, more than 1,000 means 1,000.
+    #[prost(int32, tag = "4")]
+    pub page_size: i32,
+    /// Where to go on.
+    #[prost(string, tag = "5")]
+    pub page_token: ::prost::alloc::string::String,
+}
+impl ::prost::Name for ListViolationsRequest {
+    const NAME: &'static str = "ListViolationsRequest";
+    const PACKAGE: &'static str = "comptoir.ingestion.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "comptoir.ingestion.v1.ListViolationsRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/comptoir.ingestion.v1.ListViolationsRequest".into()
+    }
+}
+/// What broke the plan.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListViolationsResponse {
+    /// One page, by event name, field, rule and library.
+    #[prost(message, repeated, tag = "1")]
+    pub violations: ::prost::alloc::vec::Vec<Violation>,
+    /// Where to go on; empty at the end.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+impl ::prost::Name for ListViolationsResponse {
+    const NAME: &'static str = "ListViolationsResponse";
+    const PACKAGE: &'static str = "comptoir.ingestion.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "comptoir.ingestion.v1.ListViolationsResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/comptoir.ingestion.v1.ListViolationsResponse".into()
+    }
+}
+/// Generated client implementations.
+pub mod tracking_plan_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// TrackingPlanService keeps what each source is expected to send, and counts
+    /// what broke it. Scope `sources:write`.
+    ///
+    /// A plan looks at an event as Comptoir understood it: one document, whatever
+    /// door it came through, with the properties by their names in the e-commerce
+    /// spec v2 (`product_id`, `order_id`, `products[]`), amounts as numbers beside
+    /// their `currency`, and every other property as it was sent. For facts about
+    /// a person or a group the document is the traits. Identifiers, times and
+    /// context are not part of it.
+    ///
+    /// A plan that was put holds for new events within seconds at every replica.
+    #[derive(Debug, Clone)]
+    pub struct TrackingPlanServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl TrackingPlanServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> TrackingPlanServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> TrackingPlanServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            TrackingPlanServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Sets the plan of a source, whole. INVALID_ARGUMENT names every keyword
+        /// that is not understood. Repeating it changes nothing but the version.
+        pub async fn put_tracking_plan(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PutTrackingPlanRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PutTrackingPlanResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/comptoir.ingestion.v1.TrackingPlanService/PutTrackingPlan",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "comptoir.ingestion.v1.TrackingPlanService",
+                        "PutTrackingPlan",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns the plan of a source. NOT_FOUND when it has none.
+        pub async fn get_tracking_plan(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetTrackingPlanRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetTrackingPlanResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/comptoir.ingestion.v1.TrackingPlanService/GetTrackingPlan",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "comptoir.ingestion.v1.TrackingPlanService",
+                        "GetTrackingPlan",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists plans by source id.
+        pub async fn list_tracking_plans(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListTrackingPlansRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListTrackingPlansResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/comptoir.ingestion.v1.TrackingPlanService/ListTrackingPlans",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "comptoir.ingestion.v1.TrackingPlanService",
+                        "ListTrackingPlans",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Removes the plan of a source with its counted violations. Removing it
+        /// twice is no error.
+        pub async fn delete_tracking_plan(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeleteTrackingPlanRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteTrackingPlanResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/comptoir.ingestion.v1.TrackingPlanService/DeleteTrackingPlan",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "comptoir.ingestion.v1.TrackingPlanService",
+                        "DeleteTrackingPlan",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Tries a plan against what the source sent last, and changes nothing.
+        /// Events that were quarantined are not in the log and are not tried: try
+        /// those with DeadLetterService.MendDeadLetters as a dry run.
+        pub async fn try_tracking_plan(
+            &mut self,
+            request: impl tonic::IntoRequest<super::TryTrackingPlanRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::TryTrackingPlanResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/comptoir.ingestion.v1.TrackingPlanService/TryTrackingPlan",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "comptoir.ingestion.v1.TrackingPlanService",
+                        "TryTrackingPlan",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Drafts a plan from what the source sent last, and stores nothing. Values
+        /// are not shown: only types, ranges, and short lists of values that occur
+        /// often and look like no person's.
+        pub async fn draft_tracking_plan(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DraftTrackingPlanRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DraftTrackingPlanResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/comptoir.ingestion.v1.TrackingPlanService/DraftTrackingPlan",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "comptoir.ingestion.v1.TrackingPlanService",
+                        "DraftTrackingPlan",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists what broke the plan, counted since the plan was first put, by
+        /// event, field, rule and sending software.
+        pub async fn list_violations(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListViolationsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListViolationsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/comptoir.ingestion.v1.TrackingPlanService/ListViolations",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "comptoir.ingestion.v1.TrackingPlanService",
+                        "ListViolations",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod tracking_plan_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with TrackingPlanServiceServer.
+    #[async_trait]
+    pub trait TrackingPlanService: std::marker::Send + std::marker::Sync + 'static {
+        /// Sets the plan of a source, whole. INVALID_ARGUMENT names every keyword
+        /// that is not understood. Repeating it changes nothing but the version.
+        async fn put_tracking_plan(
+            &self,
+            request: tonic::Request<super::PutTrackingPlanRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PutTrackingPlanResponse>,
+            tonic::Status,
+        >;
+        /// Returns the plan of a source. NOT_FOUND when it has none.
+        async fn get_tracking_plan(
+            &self,
+            request: tonic::Request<super::GetTrackingPlanRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetTrackingPlanResponse>,
+            tonic::Status,
+        >;
+        /// Lists plans by source id.
+        async fn list_tracking_plans(
+            &self,
+            request: tonic::Request<super::ListTrackingPlansRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListTrackingPlansResponse>,
+            tonic::Status,
+        >;
+        /// Removes the plan of a source with its counted violations. Removing it
+        /// twice is no error.
+        async fn delete_tracking_plan(
+            &self,
+            request: tonic::Request<super::DeleteTrackingPlanRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteTrackingPlanResponse>,
+            tonic::Status,
+        >;
+        /// Tries a plan against what the source sent last, and changes nothing.
+        /// Events that were quarantined are not in the log and are not tried: try
+        /// those with DeadLetterService.MendDeadLetters as a dry run.
+        async fn try_tracking_plan(
+            &self,
+            request: tonic::Request<super::TryTrackingPlanRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::TryTrackingPlanResponse>,
+            tonic::Status,
+        >;
+        /// Drafts a plan from what the source sent last, and stores nothing. Values
+        /// are not shown: only types, ranges, and short lists of values that occur
+        /// often and look like no person's.
+        async fn draft_tracking_plan(
+            &self,
+            request: tonic::Request<super::DraftTrackingPlanRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DraftTrackingPlanResponse>,
+            tonic::Status,
+        >;
+        /// Lists what broke the plan, counted since the plan was first put, by
+        /// event, field, rule and sending software.
+        async fn list_violations(
+            &self,
+            request: tonic::Request<super::ListViolationsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListViolationsResponse>,
+            tonic::Status,
+        >;
+    }
+    /// TrackingPlanService keeps what each source is expected to send, and counts
+    /// what broke it. Scope `sources:write`.
+    ///
+    /// A plan looks at an event as Comptoir understood it: one document, whatever
+    /// door it came through, with the properties by their names in the e-commerce
+    /// spec v2 (`product_id`, `order_id`, `products[]`), amounts as numbers beside
+    /// their `currency`, and every other property as it was sent. For facts about
+    /// a person or a group the document is the traits. Identifiers, times and
+    /// context are not part of it.
+    ///
+    /// A plan that was put holds for new events within seconds at every replica.
+    #[derive(Debug)]
+    pub struct TrackingPlanServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> TrackingPlanServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for TrackingPlanServiceServer<T>
+    where
+        T: TrackingPlanService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/comptoir.ingestion.v1.TrackingPlanService/PutTrackingPlan" => {
+                    #[allow(non_camel_case_types)]
+                    struct PutTrackingPlanSvc<T: TrackingPlanService>(pub Arc<T>);
+                    impl<
+                        T: TrackingPlanService,
+                    > tonic::server::UnaryService<super::PutTrackingPlanRequest>
+                    for PutTrackingPlanSvc<T> {
+                        type Response = super::PutTrackingPlanResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PutTrackingPlanRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as TrackingPlanService>::put_tracking_plan(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PutTrackingPlanSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/comptoir.ingestion.v1.TrackingPlanService/GetTrackingPlan" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetTrackingPlanSvc<T: TrackingPlanService>(pub Arc<T>);
+                    impl<
+                        T: TrackingPlanService,
+                    > tonic::server::UnaryService<super::GetTrackingPlanRequest>
+                    for GetTrackingPlanSvc<T> {
+                        type Response = super::GetTrackingPlanResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetTrackingPlanRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as TrackingPlanService>::get_tracking_plan(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetTrackingPlanSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/comptoir.ingestion.v1.TrackingPlanService/ListTrackingPlans" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListTrackingPlansSvc<T: TrackingPlanService>(pub Arc<T>);
+                    impl<
+                        T: TrackingPlanService,
+                    > tonic::server::UnaryService<super::ListTrackingPlansRequest>
+                    for ListTrackingPlansSvc<T> {
+                        type Response = super::ListTrackingPlansResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListTrackingPlansRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as TrackingPlanService>::list_tracking_plans(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListTrackingPlansSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/comptoir.ingestion.v1.TrackingPlanService/DeleteTrackingPlan" => {
+                    #[allow(non_camel_case_types)]
+                    struct DeleteTrackingPlanSvc<T: TrackingPlanService>(pub Arc<T>);
+                    impl<
+                        T: TrackingPlanService,
+                    > tonic::server::UnaryService<super::DeleteTrackingPlanRequest>
+                    for DeleteTrackingPlanSvc<T> {
+                        type Response = super::DeleteTrackingPlanResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DeleteTrackingPlanRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as TrackingPlanService>::delete_tracking_plan(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DeleteTrackingPlanSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/comptoir.ingestion.v1.TrackingPlanService/TryTrackingPlan" => {
+                    #[allow(non_camel_case_types)]
+                    struct TryTrackingPlanSvc<T: TrackingPlanService>(pub Arc<T>);
+                    impl<
+                        T: TrackingPlanService,
+                    > tonic::server::UnaryService<super::TryTrackingPlanRequest>
+                    for TryTrackingPlanSvc<T> {
+                        type Response = super::TryTrackingPlanResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::TryTrackingPlanRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as TrackingPlanService>::try_tracking_plan(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = TryTrackingPlanSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/comptoir.ingestion.v1.TrackingPlanService/DraftTrackingPlan" => {
+                    #[allow(non_camel_case_types)]
+                    struct DraftTrackingPlanSvc<T: TrackingPlanService>(pub Arc<T>);
+                    impl<
+                        T: TrackingPlanService,
+                    > tonic::server::UnaryService<super::DraftTrackingPlanRequest>
+                    for DraftTrackingPlanSvc<T> {
+                        type Response = super::DraftTrackingPlanResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DraftTrackingPlanRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as TrackingPlanService>::draft_tracking_plan(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DraftTrackingPlanSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/comptoir.ingestion.v1.TrackingPlanService/ListViolations" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListViolationsSvc<T: TrackingPlanService>(pub Arc<T>);
+                    impl<
+                        T: TrackingPlanService,
+                    > tonic::server::UnaryService<super::ListViolationsRequest>
+                    for ListViolationsSvc<T> {
+                        type Response = super::ListViolationsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListViolationsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as TrackingPlanService>::list_violations(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListViolationsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for TrackingPlanServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "comptoir.ingestion.v1.TrackingPlanService";
+    impl<T> tonic::server::NamedService for TrackingPlanServiceServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }

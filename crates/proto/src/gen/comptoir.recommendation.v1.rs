@@ -157,7 +157,8 @@ impl ::prost::Name for ListProductsResponse {
 /// Asks for recommendations.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RecommendRequest {
-    /// For whom; empty for an unknown visitor.
+    /// For whom; empty for an unknown visitor. The id of a profile that was
+    /// merged into another stands for that other.
     #[prost(string, tag = "1")]
     pub profile_id: ::prost::alloc::string::String,
     /// What is looked at or lies in the basket: one product for a product page,
@@ -199,6 +200,13 @@ pub struct RecommendResponse {
     /// How many candidates each rule removed.
     #[prost(message, repeated, tag = "2")]
     pub rule_effects: ::prost::alloc::vec::Vec<recommend_response::RuleEffect>,
+    /// Why nothing of the person's own past was used, neither to find products
+    /// nor to leave out what was bought: "PERSONALISATION_DENIED" when the person
+    /// said no to the purpose "personalisation", on whatever channel;
+    /// "NOTHING_KNOWN" when nobody has the profile id or nothing is known of what
+    /// they did. Empty when it was used, and when no profile was named.
+    #[prost(string, tag = "3")]
+    pub not_personal_reason: ::prost::alloc::string::String,
 }
 /// Nested message and enum types in `RecommendResponse`.
 pub mod recommend_response {

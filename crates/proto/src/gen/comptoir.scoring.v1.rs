@@ -46,6 +46,12 @@ pub struct SegmentEntered {
     /// something the person did or let pass: nothing is triggered by it.
     #[prost(bool, tag = "3")]
     pub backfilled: bool,
+    /// Set when this stay was told before, as beginning at this later time, and
+    /// what began it turned out to have happened earlier (an order is told by the
+    /// browser, then by the shop's server). It is the same stay: nothing is
+    /// triggered a second time.
+    #[prost(message, optional, tag = "4")]
+    pub former_enter_time: ::core::option::Option<::prost_types::Timestamp>,
 }
 impl ::prost::Name for SegmentEntered {
     const NAME: &'static str = "SegmentEntered";
@@ -160,7 +166,8 @@ impl ::prost::Name for Rfm {
 /// Asks for the scores of one person.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetScoresRequest {
-    /// Whose.
+    /// Whose. The id of a profile that was merged into another stands for that
+    /// other.
     #[prost(string, tag = "1")]
     pub profile_id: ::prost::alloc::string::String,
 }
@@ -177,7 +184,7 @@ impl ::prost::Name for GetScoresRequest {
 /// The scores of one person.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GetScoresResponse {
-    /// Whose.
+    /// Whose; the survivor's when the profile asked for was merged.
     #[prost(string, tag = "1")]
     pub profile_id: ::prost::alloc::string::String,
     /// What the person did.

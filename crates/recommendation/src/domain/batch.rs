@@ -99,6 +99,11 @@ impl<'b> Batch<'b> {
         let Signal { profile_id, deed } = signal;
         match deed {
             Deed::Forget => *self.profile(profile_id) = Profile::default(),
+            Deed::Restate => {
+                let profile = self.profile(profile_id);
+                *profile = Profile { denies_personalisation: profile.denies_personalisation, ..Profile::default() };
+            }
+            Deed::Consent { denies_personalisation } => self.consent(profile_id, denies_personalisation),
             Deed::Erase => self.erase(profile_id),
             Deed::Did { time_us, restated, act } => match act {
                 Act::View(product_id) => self.view(profile_id, time_us, restated, &product_id),
@@ -128,6 +133,14 @@ impl<'b> Batch<'b> {
         let orders = take(self.touched_orders, &mut self.orders);
         let unchanged_profiles = self.profiles.into_iter().collect();
         Changes { items, profiles, unchanged_profiles, orders, baskets: self.baskets }
+    }
+
+    /// Notes whether the person forbids the use of their past. Said again and again, so only a change is written.
+    fn consent(&mut self, profile_id: String, denies: bool) {
+        let denied = self.profiles.get(&profile_id).is_some_and(|profile| profile.denies_personalisation);
+        if denied != denies {
+            self.profile(profile_id).denies_personalisation = denies;
+        }
     }
 
     fn view(&mut self, profile_id: String, time_us: i64, restated: bool, product_id: &str) {
@@ -178,7 +191,7 @@ impl<'b> Batch<'b> {
 
     fn count(&mut self, order: &Order) {
         let Some((time_us, products)) = order.counted() else { return };
-        let numbers: Vec<u32> = products.iter().map(|product_id| self.number_of(product_id)).collect();
+        let numbers: Vec<u32> = products.iter().map(|(product_id, _)| self.number_of(product_id)).collect();
         self.baskets += 1;
         for &number in &numbers {
             let pairs = numbers.len() <= MAX_PAIRED_BASKET;
@@ -193,7 +206,7 @@ impl<'b> Batch<'b> {
 
     fn take_back(&mut self, order: &Order) {
         let Some((time_us, products)) = order.counted() else { return };
-        let numbers: Vec<u32> = products.iter().map(|product_id| self.number_of(product_id)).collect();
+        let numbers: Vec<u32> = products.iter().map(|(product_id, _)| self.number_of(product_id)).collect();
         self.baskets = self.baskets.saturating_sub(1);
         for &number in &numbers {
             let pairs = numbers.len() <= MAX_PAIRED_BASKET;

@@ -8,7 +8,10 @@ use super::{
     DAY_US, MINUTE_US,
     batch::{Batch, MAX_PAIRED_BASKET},
     book::ItemBook,
-    order::{Order, OrderKey, Telling},
+    order::{
+        Line, Order, OrderKey, Return, Telling,
+        testing::{placed, returned},
+    },
     profile::Profile,
     signal::{Act, Deed, Signal},
 };
@@ -76,9 +79,7 @@ fn did(profile_id: &str, time_us: i64, restated: bool, act: Act) -> Signal {
 }
 
 fn order(profile_id: &str, order: u8, time_us: i64, restated: bool, products: &[&str]) -> Signal {
-    let products = products.iter().map(|product| product.to_string()).collect();
-    let telling = Telling::Placed { time_us, event: [order; 16], products };
-    did(profile_id, time_us, restated, Act::Order([order; 16], telling))
+    did(profile_id, time_us, restated, Act::Order([order; 16], placed(time_us, order, products)))
 }
 
 fn forget(profile_id: &str) -> Signal {
@@ -106,6 +107,35 @@ fn a_changed_or_cancelled_order_changes_what_it_counted() {
 }
 
 #[test]
+fn what_is_sent_back_is_taken_out_of_pairs_and_popularity() {
+    let mut state = State::folded(&[order("ann", 1, 10, false, &["a", "b", "c"])], 1);
+
+    state.fold(&[did("ann", 20, false, Act::Order([1; 16], returned(20, 7, &["c"])))]);
+
+    assert_eq!((state.counts("a", "b"), state.counts("a", "c")), ((1, 1, 0), (1, 0, 0)));
+    assert_eq!((state.counts("c", "a"), state.book.baskets), ((0, 0, 0), 1));
+    assert!(state.profiles["ann"].bought().iter().all(|bought| bought.product_id != "c"));
+
+    state.fold(&[did("ann", 30, false, Act::Order([1; 16], returned(30, 8, &["a", "b"])))]);
+    assert_eq!((state.counts("a", "b"), state.book.baskets), ((0, 0, 0), 0));
+}
+
+#[test]
+fn a_denial_stays_through_restatement_and_goes_with_the_person() {
+    let consent =
+        |denies_personalisation| Signal { profile_id: "ann".into(), deed: Deed::Consent { denies_personalisation } };
+    let restate = Signal { profile_id: "ann".into(), deed: Deed::Restate };
+
+    let mut state = State::folded(&[order("ann", 1, 10, false, &["a"]), consent(true), restate], 1);
+    assert_eq!(state.profiles["ann"], Profile { denies_personalisation: true, ..Profile::default() });
+
+    state.fold(&[consent(false)]);
+    assert!(!state.profiles.contains_key("ann"));
+    state.fold(&[consent(true), forget("ann")]);
+    assert!(!state.profiles.contains_key("ann"));
+}
+
+#[test]
 fn a_merge_moves_the_person_and_counts_nothing_again() {
     let before = [order("bob", 1, 10, false, &["a", "b"]), did("bob", 20, false, Act::View("a".into()))];
     let merge = [forget("bob"), order("ann", 1, 10, true, &["a", "b"]), did("ann", 20, true, Act::View("a".into()))];
@@ -128,7 +158,7 @@ fn an_erased_person_leaves_counts_but_no_order() {
     state.fold(&[order("bob", 1, 12, false, &["a", "b"])]);
 
     assert_eq!(state.counts("a", "b"), (1, 1, 0));
-    assert!(state.orders[&[1; 16]].products.is_empty() && !state.profiles.contains_key("ann"));
+    assert!(state.orders[&[1; 16]].lines.is_empty() && !state.profiles.contains_key("ann"));
 }
 
 #[test]
@@ -150,10 +180,15 @@ fn signals() -> impl Strategy<Value = Vec<Signal>> {
     let cart = (profile(), time(), product())
         .prop_map(|(profile, time_us, product)| did(&profile, time_us, false, Act::Cart(vec![product])));
     let telling = (0..5u8, time(), any::<[u8; 2]>(), prop::collection::btree_set(product(), 0..4));
-    let order = (profile(), any::<bool>(), telling).prop_map(|(profile, restated, (key, time_us, event, products))| {
+    let told = (profile(), any::<bool>(), any::<bool>(), 1..4u32, telling);
+    let order = told.prop_map(|(profile, restated, sent_back, quantity, (key, time_us, event, products))| {
         let mut event_key = [0; 16];
         event_key[..2].copy_from_slice(&event);
-        let telling = Telling::Placed { time_us, event: event_key, products: products.into_iter().collect() };
+        let lines: Vec<Line> = products.into_iter().map(|product_id| Line { product_id, quantity }).collect();
+        let telling = match sent_back {
+            true => Telling::Returned(Return { key: event_key, time_us, lines }),
+            false => Telling::Placed { time_us, event: event_key, lines },
+        };
         did(&profile, time_us, restated, Act::Order([key; 16], telling))
     });
     let cancel = (profile(), 0..5u8)

@@ -2,7 +2,7 @@
 
 use super::{
     MINUTE_US,
-    order::{Order, OrderKey, Telling},
+    order::{Line, Order, OrderKey, Telling},
 };
 
 /// Views and cart additions that are kept, newest first by event time, of each kind.
@@ -81,6 +81,8 @@ pub(crate) struct Profile {
     pub(crate) carts: Glances,
     /// Orders, ascending by key.
     pub(crate) orders: Vec<(OrderKey, Order)>,
+    /// The person forbids that what they did decides what they are shown.
+    pub(crate) denies_personalisation: bool,
 }
 
 impl Profile {
@@ -117,23 +119,26 @@ impl Profile {
         }
     }
 
-    /// Returns each product bought, with how many orders contain it and the time of the last; ascending by product.
+    /// Returns each product that the person has, with how many orders brought it and the time of the last; ascending by
+    /// product.
+    ///
+    /// A return that names no order takes from what was bought before it; with the last piece the product counts as never
+    /// bought.
     pub(crate) fn bought(&self) -> Vec<Bought<'_>> {
-        let mut bought: Vec<Bought<'_>> = Vec::new();
+        let mut moves: Vec<(&str, i64, i64)> = Vec::new();
         for (_, order) in &self.orders {
-            let Some((time_us, products)) = order.counted() else { continue };
-            bought.extend(products.iter().map(|product_id| Bought { product_id, orders: 1, last_us: time_us }));
-        }
-        bought.sort_unstable_by(|left, right| left.product_id.cmp(right.product_id));
-        bought.dedup_by(|next, kept| {
-            let same = next.product_id == kept.product_id;
-            if same {
-                kept.orders += next.orders;
-                kept.last_us = kept.last_us.max(next.last_us);
+            if let Some((time_us, kept)) = order.counted() {
+                moves.extend(kept.into_iter().map(|(product_id, pieces)| (product_id, time_us, i64::from(pieces))));
             }
-            same
-        });
-        bought
+            for returned in order.loose_returns() {
+                let back = |line: &'_ Line| -i64::from(line.quantity);
+                let lines = returned.lines.iter();
+                moves.extend(lines.map(|line| (line.product_id.as_str(), returned.time_us, back(line))));
+            }
+        }
+        // At one instant what was bought comes before what was sent back.
+        moves.sort_unstable_by_key(|&(product_id, time_us, pieces)| (product_id, time_us, -pieces));
+        moves.chunk_by(|left, right| left.0 == right.0).filter_map(still_there).collect()
     }
 
     fn forget_oldest_order(&mut self) {
@@ -143,6 +148,22 @@ impl Profile {
             self.orders.remove(oldest);
         }
     }
+}
+
+/// Follows one product through purchases and returns, oldest first; none when nothing of it is left.
+fn still_there<'p>(moves: &[(&'p str, i64, i64)]) -> Option<Bought<'p>> {
+    let mut pieces = 0i64;
+    let mut bought: Option<Bought<'p>> = None;
+    for &(product_id, time_us, moved) in moves {
+        pieces = pieces.saturating_add(moved).max(0);
+        if pieces == 0 {
+            bought = None;
+        } else if moved > 0 {
+            let orders = bought.as_ref().map_or(0, |bought| bought.orders) + 1;
+            bought = Some(Bought { product_id, orders, last_us: time_us });
+        }
+    }
+    bought
 }
 
 /// A product that a person bought.
@@ -159,10 +180,26 @@ pub(crate) struct Bought<'p> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::order::testing;
 
     fn placed(time_us: i64, products: &[&str]) -> Telling {
-        let products = products.iter().map(|product| product.to_string()).collect();
-        Telling::Placed { time_us, event: [0; 16], products }
+        testing::placed(time_us, 0, products)
+    }
+
+    #[test]
+    fn what_was_sent_back_is_not_bought_whatever_order_it_came_from() {
+        let mut profile = Profile::default();
+        profile.tell([1; 16], placed(10, &["a", "b", "c"]));
+        profile.tell([2; 16], placed(20, &["c"]));
+        profile.tell([1; 16], testing::returned(30, 1, &["a"]));
+        profile.tell([9; 16], testing::returned(30, 2, &["b", "c"]));
+        profile.tell([8; 16], testing::returned(5, 3, &["c"]));
+
+        let bought = profile.bought();
+
+        assert_eq!(bought, [Bought { product_id: "c", orders: 2, last_us: 20 }]);
+        profile.tell([3; 16], placed(40, &["b"]));
+        assert_eq!(profile.bought()[0], Bought { product_id: "b", orders: 1, last_us: 40 });
     }
 
     #[test]

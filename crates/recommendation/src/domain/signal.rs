@@ -23,8 +23,15 @@ pub(crate) enum Deed {
         /// What.
         act: Act,
     },
-    /// Its state is to be deleted; what remains valid is told again.
+    /// It is no more: its state is to be deleted, and told again under another.
     Forget,
+    /// What it did is to be deleted; what remains valid is told again.
+    Restate,
+    /// The person's answers as they now stand.
+    Consent {
+        /// They said no to the purpose `personalisation`, on whatever channel.
+        denies_personalisation: bool,
+    },
     /// The person was erased.
     Erase,
 }

@@ -1,22 +1,27 @@
 //! Reading records of the profile log.
 
+use std::collections::BTreeMap;
+
 use eventlog::LogRecord;
+use kit::time::micros;
 use prost::Message;
-use prost_types::Timestamp;
 use proto::{
     event::v1::{CartActivity, Event, OrderActivity, cart_activity, event::Body, order_activity, product_activity},
     identity::v1::{ProfileEvent, ProfileRecord, profile_record},
-    r#type::v1::LineItem,
+    r#type::v1::{Consent, ConsentState, LineItem},
 };
 use uuid::Uuid;
 
 use crate::domain::{
-    order::{EventKey, OrderKey, Telling},
+    order::{EventKey, Line, OrderKey, Return, Telling},
     signal::{Act, Deed, Signal},
 };
 
 /// Longest product id, in characters; lines with a longer one, or none, are left out.
 pub(crate) const MAX_PRODUCT_ID: usize = 256;
+
+/// The purpose that people deny when their past is not to decide what they are shown.
+const PERSONALISATION: &str = "personalisation";
 
 /// Makes digests of order ids differ from those of anything else.
 const ORDER_NAMESPACE: Uuid = Uuid::from_u128(0x6d1f_7c0a_53e2_4c8e_9a44_0d6b_f1a7_2e95);
@@ -35,7 +40,14 @@ pub(crate) fn read(record: &LogRecord) -> Result<Option<Signal>, &'static str> {
     match body {
         Some(profile_record::Body::Event(event)) => read_event(profile_id, event, record.record.event_time_us),
         Some(profile_record::Body::Erased(_)) => Ok(Some(Signal { profile_id, deed: Deed::Erase })),
-        Some(profile_record::Body::Split(split)) if split.profile_id == profile_id => forgotten(profile_id),
+        Some(profile_record::Body::Updated(updated)) => {
+            let consents = updated.profile.map(|profile| profile.consents).unwrap_or_default();
+            let denies_personalisation = consents.iter().any(denies_personalisation);
+            Ok(Some(Signal { profile_id, deed: Deed::Consent { denies_personalisation } }))
+        }
+        Some(profile_record::Body::Split(split)) if split.profile_id == profile_id => {
+            Ok(Some(Signal { profile_id, deed: Deed::Restate }))
+        }
         // Only in the partition of the absorbed profile, behind its records: the survivor's copy may be read before them.
         Some(profile_record::Body::Merged(merged)) if merged.absorbed_profile_ids.contains(&profile_id) => {
             forgotten(profile_id)
@@ -71,30 +83,60 @@ fn ordered(activity: OrderActivity, time_us: i64, event_id: &str) -> Option<Act>
     use order_activity::Action;
 
     let action = activity.action();
-    let cancels_another = action == Action::Cancelled && !activity.refunded_order_id.is_empty();
-    let order_id = if cancels_another { &activity.refunded_order_id } else { &activity.order_id };
+    let undoes = matches!(action, Action::Cancelled | Action::Refunded);
+    let undoes_another = undoes && !activity.refunded_order_id.is_empty();
+    let order_id = if undoes_another { &activity.refunded_order_id } else { &activity.order_id };
     if order_id.is_empty() {
         return None;
     }
     let key: OrderKey = Uuid::new_v5(&ORDER_NAMESPACE, order_id.as_bytes()).into_bytes();
     match action {
         Action::Completed | Action::Updated => {
-            let telling =
-                Telling::Placed { time_us, event: event_key(event_id), products: product_ids(activity.products) };
+            let telling = Telling::Placed { time_us, event: event_key(event_id), lines: lines(activity.products) };
             Some(Act::Order(key, telling))
         }
         Action::Cancelled => Some(Act::Order(key, Telling::Cancelled)),
-        Action::Refunded | Action::Unspecified => None,
+        // An amount says what was paid back, not what was sent back; without one it is all of it.
+        Action::Refunded if activity.products.is_empty() => {
+            activity.total.is_none().then_some(Act::Order(key, Telling::Cancelled))
+        }
+        Action::Refunded => {
+            let has_own_id = undoes_another && !activity.order_id.is_empty();
+            let return_key = match has_own_id {
+                true => Uuid::new_v5(&ORDER_NAMESPACE, activity.order_id.as_bytes()).into_bytes(),
+                false => event_key(event_id),
+            };
+            let lines = lines(activity.products);
+            let returned = Return { key: return_key, time_us, lines };
+            (!returned.lines.is_empty()).then_some(Act::Order(key, Telling::Returned(returned)))
+        }
+        Action::Unspecified => None,
     }
+}
+
+/// A no on any channel counts: what is recommended may be shown on every one.
+fn denies_personalisation(consent: &Consent) -> bool {
+    consent.purpose == PERSONALISATION && consent.state() == ConsentState::Denied
+}
+
+/// Returns the pieces of each product, ascending by product.
+fn lines(lines: Vec<LineItem>) -> Vec<Line> {
+    let mut pieces: BTreeMap<String, u32> = BTreeMap::new();
+    for line in lines.into_iter().filter(|line| is_product_id(&line.product_id)) {
+        let quantity = u32::try_from(line.quantity.max(1)).unwrap_or(u32::MAX);
+        let sum = pieces.entry(line.product_id).or_default();
+        *sum = sum.saturating_add(quantity);
+    }
+    pieces.into_iter().map(|(product_id, quantity)| Line { product_id, quantity }).collect()
+}
+
+fn is_product_id(product_id: &str) -> bool {
+    !product_id.is_empty() && product_id.chars().count() <= MAX_PRODUCT_ID
 }
 
 /// Returns the products of lines, distinct and ascending.
 fn product_ids(lines: Vec<LineItem>) -> Vec<String> {
-    let mut ids: Vec<String> = lines
-        .into_iter()
-        .map(|line| line.product_id)
-        .filter(|id| !id.is_empty() && id.chars().count() <= MAX_PRODUCT_ID)
-        .collect();
+    let mut ids: Vec<String> = lines.into_iter().map(|line| line.product_id).filter(|id| is_product_id(id)).collect();
     ids.sort_unstable();
     ids.dedup();
     ids
@@ -105,18 +147,14 @@ fn event_key(event_id: &str) -> EventKey {
     id.into_bytes()
 }
 
-/// Returns a time in microseconds; one that does not fit becomes the earliest or latest that does.
-fn micros(time: &Timestamp) -> i64 {
-    time.seconds.saturating_mul(1_000_000).saturating_add(i64::from(time.nanos) / 1_000)
-}
-
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
     use eventlog::Record;
     use proto::{
         event::v1::{ProductActivity, Provenance},
-        identity::v1::{ProfileMerged, ProfileSplit},
+        google::r#type::Money,
+        identity::v1::{Profile, ProfileMerged, ProfileSplit, ProfileUpdated},
     };
 
     use super::*;
@@ -176,13 +214,65 @@ mod tests {
             ..OrderActivity::default()
         };
 
-        let Some(Act::Order(_, Telling::Placed { products, time_us, .. })) =
+        let Some(Act::Order(_, Telling::Placed { lines, time_us, .. })) =
             act(&event(Body::OrderActivity(activity), false))
         else {
             panic!("not an order")
         };
 
-        assert_eq!((products, time_us), (vec!["a".to_owned(), "b".to_owned()], 7));
+        let pieces = |product: &str, quantity| Line { product_id: product.to_owned(), quantity };
+        assert_eq!((lines, time_us), (vec![pieces("a", 1), pieces("b", 2)], 7));
+    }
+
+    #[test]
+    fn a_refund_names_pieces_or_the_whole_order_or_nothing_of_use() {
+        let refund = |order_id: &str, of: &str, products: Vec<LineItem>, total: Option<Money>| {
+            let activity = OrderActivity {
+                action: order_activity::Action::Refunded.into(),
+                order_id: order_id.into(),
+                refunded_order_id: of.into(),
+                products,
+                total,
+                ..OrderActivity::default()
+            };
+            act(&event(Body::OrderActivity(activity), false))
+        };
+        let key_of = |act: Option<Act>| match act {
+            Some(Act::Order(key, _)) => key,
+            other => panic!("not an order: {other:?}"),
+        };
+
+        let whole = refund("1", "", Vec::new(), None);
+        let (note, linked) = (refund("C1", "", vec![line("a")], None), refund("C1", "1", vec![line("a")], None));
+
+        assert!(matches!(&whole, Some(Act::Order(_, Telling::Cancelled))));
+        assert_eq!(key_of(whole), key_of(linked.clone()));
+        assert_ne!(key_of(note), key_of(linked.clone()));
+        let Some(Act::Order(_, Telling::Returned(returned))) = linked else { panic!("not a return") };
+        assert_eq!(returned.lines, [Line { product_id: "a".into(), quantity: 1 }]);
+        assert_eq!(refund("1", "", Vec::new(), Some(Money::default())), None, "an amount names no product");
+    }
+
+    #[test]
+    fn a_no_to_personalisation_on_any_channel_is_a_no() {
+        let told = |purpose: &str, state: ConsentState| {
+            let consent = |purpose: &str, channel: &str, state: ConsentState| Consent {
+                purpose: purpose.into(),
+                channel: channel.into(),
+                state: state.into(),
+                ..Consent::default()
+            };
+            let yes = consent("personalisation", "", ConsentState::Granted);
+            let profile = Profile { consents: vec![yes, consent(purpose, "email", state)], ..Profile::default() };
+            let updated = ProfileUpdated { profile: Some(profile) };
+            read(&record("ann", profile_record::Body::Updated(updated))).unwrap().unwrap().deed
+        };
+
+        let denies = told("personalisation", ConsentState::Denied);
+        assert_eq!(denies, Deed::Consent { denies_personalisation: true });
+        for (purpose, state) in [("personalisation", ConsentState::Granted), ("marketing", ConsentState::Denied)] {
+            assert_eq!(told(purpose, state), Deed::Consent { denies_personalisation: false });
+        }
     }
 
     #[test]
@@ -199,7 +289,7 @@ mod tests {
 
         assert_eq!(read(&record("ann", merged())), Ok(None));
         assert_eq!(read(&record("bob", merged())).unwrap().unwrap().deed, Deed::Forget);
-        assert_eq!(read(&record("ann", profile_record::Body::Split(split))).unwrap().unwrap().deed, Deed::Forget);
+        assert_eq!(read(&record("ann", profile_record::Body::Split(split))).unwrap().unwrap().deed, Deed::Restate);
     }
 
     #[test]

@@ -1,10 +1,10 @@
-use kit::{Error, TenantId, Violations};
+use kit::{Error, TenantId, Violations, paging};
 use proto::recommendation::v1::{ListProductsRequest, ListProductsResponse};
 
-use super::{Rpc, page_token::PageToken, product};
+use super::{Rpc, product};
 use crate::store::catalogue;
 
-const DEFAULT_PAGE: usize = 100;
+const USUAL_PAGE: usize = 100;
 const MAX_PAGE: usize = 1_000;
 
 pub(super) async fn handle(
@@ -14,23 +14,29 @@ pub(super) async fn handle(
 ) -> Result<ListProductsResponse, Error> {
     let mut violations = Violations::new();
     let category = product::parse_category(&mut violations, "category", &request.category);
-    violations.check(request.page_size >= 0, "page_size", "must not be negative");
-    let token = PageToken::from_text(&request.page_token, &category);
-    violations.check(token.is_some(), "page_token", "must be the next_page_token of the same list");
+    let size = paging::size(request.page_size, USUAL_PAGE, MAX_PAGE, &mut violations);
+    let listed = listed(&category);
+    let after = |key: &str| key.strip_prefix(&listed).map(str::to_owned);
+    let after = paging::place(&request.page_token, after, &mut violations).unwrap_or_default();
     violations.finish()?;
-    let after = token.map(|token| token.after).unwrap_or_default();
-    let page_size = match request.page_size as usize {
-        0 => DEFAULT_PAGE,
-        asked => asked.min(MAX_PAGE),
-    };
 
-    // One more than asked tells whether there is a next page.
-    let mut found = catalogue::list(&rpc.db, tenant, &category, &after, page_size as i64 + 1).await?;
-    let has_more = found.len() > page_size;
-    found.truncate(page_size);
-    let next_page_token = match found.last() {
-        Some(last) if has_more => PageToken { after: last.product_id.to_string(), category }.to_text(),
-        _ => String::new(),
-    };
+    let mut found = catalogue::list(&rpc.db, tenant, &category, &after, size as i64 + 1).await?;
+    let next_page_token = paging::cut(&mut found, size, |last| format!("{listed}{}", last.product_id));
     Ok(ListProductsResponse { products: found.iter().map(product::render).collect(), next_page_token })
+}
+
+/// Returns what the keys of one category's list begin with: a token is good for no other. The length makes it unambiguous.
+fn listed(category: &str) -> String {
+    format!("{}:{category}:", category.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_category_s_keys_look_like_another_s() {
+        assert!(!format!("{}p", listed("Home")).starts_with(&listed("")));
+        assert!(!format!("{}p", listed("Home:Candles")).starts_with(&listed("Home")));
+    }
 }

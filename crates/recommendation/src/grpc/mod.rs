@@ -2,7 +2,7 @@
 
 mod get_product;
 mod list_products;
-mod page_token;
+mod person;
 mod product;
 mod recommend;
 mod upsert_products;
@@ -13,6 +13,7 @@ use ::store::Db;
 use kit::{
     Clock,
     auth::{caller, scope},
+    channel::Channel,
 };
 use proto::recommendation::v1::{
     GetProductRequest, GetProductResponse, ListProductsRequest, ListProductsResponse, RecommendRequest,
@@ -29,6 +30,8 @@ pub(crate) struct Rpc {
     pub(crate) db: Db,
     pub(crate) clock: Clock,
     pub(crate) shelves: Arc<Shelves>,
+    /// Leads to identity, which knows who a profile has become.
+    pub(crate) identity: Channel,
 }
 
 #[tonic::async_trait]

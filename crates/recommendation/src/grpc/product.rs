@@ -1,7 +1,6 @@
 //! Products on the wire and in the domain.
 
-use kit::Violations;
-use prost_types::Timestamp;
+use kit::{Currency, Violations, time::timestamp};
 use proto::{google::r#type::Money, recommendation::v1 as wire};
 
 use crate::{
@@ -74,13 +73,13 @@ pub(super) fn render(product: &Product) -> wire::Product {
         stock: product.stock,
         url: product.url.clone(),
         image_url: product.image_url.clone(),
-        update_time: Some(render_time(product.update_time_us)),
+        update_time: Some(timestamp(product.update_time_us)),
     }
 }
 
 fn parse_price(violations: &mut Violations, field: &str, money: Money) -> Option<Price> {
-    let is_code = money.currency_code.len() == 3 && money.currency_code.bytes().all(|byte| byte.is_ascii_uppercase());
-    violations.check(is_code, format!("{field}.currency_code"), "must be three letters of ISO 4217, such as EUR");
+    let is_known = Currency::parse(&money.currency_code).is_some_and(|known| known.code() == money.currency_code);
+    violations.check(is_known, format!("{field}.currency_code"), "must be a currency of ISO 4217, such as EUR");
     let nanos_fit = (0..1_000_000_000).contains(&money.nanos) && money.nanos % NANOS_PER_MICRO == 0;
     violations.check(nanos_fit, format!("{field}.nanos"), "must be 0 to 999999000 and a multiple of 1000");
     let micros = money.units.checked_mul(MICROS_PER_UNIT).filter(|_| money.units >= 0);
@@ -96,8 +95,4 @@ fn render_price(price: &Price) -> Money {
         units: price.micros / MICROS_PER_UNIT,
         nanos: (price.micros % MICROS_PER_UNIT) as i32 * NANOS_PER_MICRO,
     }
-}
-
-fn render_time(time_us: i64) -> Timestamp {
-    Timestamp { seconds: time_us.div_euclid(1_000_000), nanos: time_us.rem_euclid(1_000_000) as i32 * NANOS_PER_MICRO }
 }

@@ -5,20 +5,14 @@ use proto::recommendation::v1::{
     recommend_response::{Item, RuleEffect},
 };
 
-use super::{Rpc, product};
-use crate::{
-    domain::choose::{Answer, Ask, Strategy, choose},
-    store::profiles,
-};
+use super::{Rpc, person, product};
+use crate::domain::choose::{Answer, Ask, Strategy, choose};
 
 const DEFAULT_LIMIT: usize = 10;
 const MAX_LIMIT: i32 = 100;
 const MAX_PRODUCT_IDS: usize = 50;
 const MAX_CATEGORIES: usize = 20;
 const MAX_PROFILE_ID: usize = 256;
-
-/// Years 1 to 9999, the bounds of a protobuf timestamp, in seconds since the Unix epoch.
-const TIMESTAMP_SECONDS: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
 
 pub(super) async fn handle(
     rpc: &Rpc,
@@ -27,14 +21,11 @@ pub(super) async fn handle(
 ) -> Result<RecommendResponse, Error> {
     let question = parse(request, rpc.clock.now_us())?;
     let shelf = rpc.shelves.fresh(tenant).await?;
-    let profile = match question.profile_id.as_str() {
-        "" => None,
-        profile_id => profiles::find(&rpc.db, tenant, profile_id).await?,
-    };
+    let person = person::find(rpc, tenant, &question.profile_id).await?;
 
     let ask = Ask {
         product_ids: &question.product_ids,
-        profile: &profile.unwrap_or_default(),
+        profile: &person.profile,
         limit: question.limit,
         include_categories: &question.include_categories,
         exclude_categories: &question.exclude_categories,
@@ -42,7 +33,7 @@ pub(super) async fn handle(
         as_of_us: question.as_of_us,
     };
     let answer = choose(&ask, &shelf.book(), &shelf.catalogue());
-    Ok(render(answer))
+    Ok(RecommendResponse { not_personal_reason: person.not_personal_reason.to_owned(), ..render(answer) })
 }
 
 struct Question {
@@ -97,9 +88,9 @@ fn parse_categories(violations: &mut Violations, field: &str, categories: &[Stri
 }
 
 fn parse_time(violations: &mut Violations, field: &str, time: Timestamp) -> i64 {
-    let fits = TIMESTAMP_SECONDS.contains(&time.seconds) && (0..1_000_000_000).contains(&time.nanos);
-    violations.check(fits, field, "must be a time of the years 1 to 9999");
-    if fits { time.seconds * 1_000_000 + i64::from(time.nanos / 1_000) } else { 0 }
+    let time_us = kit::time::valid_micros(&time);
+    violations.check(time_us.is_some(), field, "must be a time of the years 1 to 9999");
+    time_us.unwrap_or_default()
 }
 
 fn render(answer: Answer) -> RecommendResponse {
@@ -112,7 +103,7 @@ fn render(answer: Answer) -> RecommendResponse {
     });
     let rule_effects =
         answer.effects.into_iter().map(|(rule, removed)| RuleEffect { rule: rule.name().to_owned(), removed });
-    RecommendResponse { items: items.collect(), rule_effects: rule_effects.collect() }
+    RecommendResponse { items: items.collect(), rule_effects: rule_effects.collect(), ..RecommendResponse::default() }
 }
 
 fn strategy(strategy: Strategy) -> wire::Strategy {

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use ::store::{Db, Error, Tx, on, rows_per_statement, within};
+use ::store::{Db, Error, Tx, chunks, on, within};
 use kit::TenantId;
 use sqlx::QueryBuilder;
 
@@ -147,7 +147,7 @@ pub(crate) async fn list(
 /// Writes products with different ids; returns how many of them were not there.
 pub(crate) async fn put(tx: &mut Tx, tenant: &TenantId, products: &[Product]) -> Result<usize, Error> {
     let known = known_ids(tx, tenant, products).await?;
-    for chunk in products.chunks(rows_per_statement(12)) {
+    for chunk in chunks(products, 12) {
         within!(tx, conn => {
             let mut insert = QueryBuilder::new(PUT);
             insert.push_values(chunk, |mut row, product| {
@@ -173,7 +173,7 @@ pub(crate) async fn put(tx: &mut Tx, tenant: &TenantId, products: &[Product]) ->
 
 async fn known_ids(tx: &mut Tx, tenant: &TenantId, products: &[Product]) -> Result<HashSet<String>, Error> {
     let mut known = HashSet::new();
-    for chunk in products.chunks(rows_per_statement(1)) {
+    for chunk in chunks(products, 1) {
         let ids: Vec<String> = within!(tx, conn => {
             let mut select = QueryBuilder::new(FIND_IDS);
             select.push_bind(tenant.as_str()).push(" AND product_id IN (");

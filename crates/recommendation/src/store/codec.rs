@@ -9,7 +9,7 @@ use crate::domain::{
     history::{DayCounts, History},
     item::Item,
     neighbours::Neighbours,
-    order::{EventKey, Order, OrderKey},
+    order::{EventKey, Line, Order, OrderKey, Return},
     profile::{Glance, Glances, Profile},
 };
 
@@ -55,6 +55,23 @@ struct OrderState {
     /// Only within a profile; a row of its own has it as key.
     #[prost(bytes = "vec", tag = "7")]
     key: Vec<u8>,
+    /// Pieces of each product; none when it is one of each.
+    #[prost(uint32, repeated, tag = "8")]
+    quantities: Vec<u32>,
+    #[prost(message, repeated, tag = "9")]
+    returns: Vec<ReturnState>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct ReturnState {
+    #[prost(bytes = "vec", tag = "1")]
+    key: Vec<u8>,
+    #[prost(int64, tag = "2")]
+    time_us: i64,
+    #[prost(string, repeated, tag = "3")]
+    products: Vec<String>,
+    #[prost(uint32, repeated, tag = "4")]
+    quantities: Vec<u32>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -73,6 +90,8 @@ struct ProfileState {
     carts: Vec<GlanceState>,
     #[prost(message, repeated, tag = "3")]
     orders: Vec<OrderState>,
+    #[prost(bool, tag = "4")]
+    denies_personalisation: bool,
 }
 
 pub(super) fn pack_item(item: &Item) -> Vec<u8> {
@@ -135,7 +154,13 @@ pub(super) fn unpack_order(bytes: &[u8]) -> Result<Order, Error> {
 
 pub(super) fn pack_profile(profile: &Profile) -> Vec<u8> {
     let orders = profile.orders.iter().map(|(key, order)| order_state(Some(key), order)).collect();
-    ProfileState { views: pack_glances(&profile.views), carts: pack_glances(&profile.carts), orders }.encode_to_vec()
+    ProfileState {
+        views: pack_glances(&profile.views),
+        carts: pack_glances(&profile.carts),
+        orders,
+        denies_personalisation: profile.denies_personalisation,
+    }
+    .encode_to_vec()
 }
 
 pub(super) fn unpack_profile(bytes: &[u8]) -> Result<Profile, Error> {
@@ -145,7 +170,12 @@ pub(super) fn unpack_profile(bytes: &[u8]) -> Result<Profile, Error> {
         let key = unpack_key(&std::mem::take(&mut state.key))?;
         orders.push((key, order(state)?));
     }
-    Ok(Profile { views: unpack_glances(state.views), carts: unpack_glances(state.carts), orders })
+    Ok(Profile {
+        views: unpack_glances(state.views),
+        carts: unpack_glances(state.carts),
+        orders,
+        denies_personalisation: state.denies_personalisation,
+    })
 }
 
 pub(super) fn unpack_key(bytes: &[u8]) -> Result<OrderKey, Error> {
@@ -177,15 +207,44 @@ fn unpack_pairs(steps: &[u32], counts: &[u32]) -> Result<Neighbours, Error> {
 
 fn order_state(key: Option<&OrderKey>, order: &Order) -> OrderState {
     let (told_us, told_by) = order.told.map_or((0, Vec::new()), |(told_us, told_by)| (told_us, told_by.to_vec()));
+    let (products, quantities) = pack_lines(&order.lines);
     OrderState {
         first_us: order.first_us,
         told_us,
         told_by,
-        products: order.products.clone(),
+        products,
         cancelled: order.cancelled,
         sealed: order.sealed,
         key: key.map_or(Vec::new(), |key| key.to_vec()),
+        quantities,
+        returns: order.returns.iter().map(return_state).collect(),
     }
+}
+
+fn return_state(returned: &Return) -> ReturnState {
+    let (products, quantities) = pack_lines(&returned.lines);
+    ReturnState { key: returned.key.to_vec(), time_us: returned.time_us, products, quantities }
+}
+
+fn returned(state: ReturnState) -> Result<Return, Error> {
+    let key = EventKey::try_from(state.key).map_err(|_| damaged("a return"))?;
+    Ok(Return { key, time_us: state.time_us, lines: unpack_lines(state.products, &state.quantities)? })
+}
+
+fn pack_lines(lines: &[Line]) -> (Vec<String>, Vec<u32>) {
+    let products = lines.iter().map(|line| line.product_id.clone()).collect();
+    let is_plain = lines.iter().all(|line| line.quantity == 1);
+    let quantities = if is_plain { Vec::new() } else { lines.iter().map(|line| line.quantity).collect() };
+    (products, quantities)
+}
+
+fn unpack_lines(products: Vec<String>, quantities: &[u32]) -> Result<Vec<Line>, Error> {
+    if !quantities.is_empty() && quantities.len() != products.len() {
+        return Err(damaged("the lines of an order"));
+    }
+    let quantity = |index: usize| quantities.get(index).copied().unwrap_or(1);
+    let lines = products.into_iter().enumerate();
+    Ok(lines.map(|(index, product_id)| Line { product_id, quantity: quantity(index) }).collect())
 }
 
 fn order(state: OrderState) -> Result<Order, Error> {
@@ -199,7 +258,8 @@ fn order(state: OrderState) -> Result<Order, Error> {
     Ok(Order {
         first_us: state.first_us,
         told,
-        products: state.products,
+        lines: unpack_lines(state.products, &state.quantities)?,
+        returns: state.returns.into_iter().map(returned).collect::<Result<_, _>>()?,
         cancelled: state.cancelled,
         sealed: state.sealed,
     })
@@ -239,8 +299,12 @@ mod tests {
         let mut profile = Profile::default();
         profile.view(10, "a");
         profile.carts.add(-3, "b");
-        profile.tell([7; 16], Telling::Placed { time_us: 5, event: [9; 16], products: vec!["a".into()] });
+        let lines = vec![Line { product_id: "a".into(), quantity: 1 }, Line { product_id: "b".into(), quantity: 12 }];
+        let back = Return { key: [4; 16], time_us: -6, lines: lines.clone() };
+        profile.tell([7; 16], Telling::Placed { time_us: 5, event: [9; 16], lines });
+        profile.tell([7; 16], Telling::Returned(back));
         profile.tell([8; 16], Telling::Cancelled);
+        profile.denies_personalisation = true;
 
         assert_eq!(unpack_item("a", 3, &pack_item(&item)).unwrap(), item);
         assert_eq!(unpack_profile(&pack_profile(&profile)).unwrap(), profile);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ::store::{Db, Error, Tx, on, rows_per_statement, within};
+use ::store::{Db, Error, Tx, chunks, on, within};
 use kit::TenantId;
 use sqlx::QueryBuilder;
 
@@ -73,7 +73,7 @@ pub(crate) async fn changed(
 
 /// Writes items, several hundred to a statement, and the head.
 pub(crate) async fn put(tx: &mut Tx, tenant: &TenantId, head: Head, items: &[(u32, Arc<Item>)]) -> Result<(), Error> {
-    for chunk in items.chunks(rows_per_statement(5)) {
+    for chunk in chunks(items, 5) {
         let packed: Vec<Vec<u8>> = chunk.iter().map(|(_, item)| codec::pack_item(item)).collect();
         within!(tx, conn => {
             let mut insert = QueryBuilder::new(PUT);

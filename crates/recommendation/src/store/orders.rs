@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use ::store::{Error, Tx, rows_per_statement, within};
+use ::store::{Error, Tx, chunks, within};
 use kit::TenantId;
 use sqlx::QueryBuilder;
 
@@ -22,7 +22,7 @@ pub(crate) async fn find_many(
     keys: &[OrderKey],
 ) -> Result<HashMap<OrderKey, Order>, Error> {
     let mut found = HashMap::with_capacity(keys.len());
-    for chunk in keys.chunks(rows_per_statement(1)) {
+    for chunk in chunks(keys, 1) {
         let rows: Vec<(Vec<u8>, Vec<u8>)> = within!(tx, conn => {
             let mut select = QueryBuilder::new(READ_MANY);
             select.push_bind(tenant.as_str()).push(" AND order_key IN (");
@@ -42,7 +42,7 @@ pub(crate) async fn find_many(
 
 /// Writes orders.
 pub(crate) async fn put(tx: &mut Tx, tenant: &TenantId, orders: &[(OrderKey, Order)]) -> Result<(), Error> {
-    for chunk in orders.chunks(rows_per_statement(3)) {
+    for chunk in chunks(orders, 3) {
         let packed: Vec<Vec<u8>> = chunk.iter().map(|(_, order)| codec::pack_order(order)).collect();
         within!(tx, conn => {
             let mut insert = QueryBuilder::new(PUT);

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use ::store::{Db, Error, Tx, on, rows_per_statement, within};
+use ::store::{Db, Error, Tx, chunks, on, within};
 use kit::TenantId;
 use sqlx::QueryBuilder;
 
@@ -35,7 +35,7 @@ pub(crate) async fn find_many(
     profile_ids: &[&str],
 ) -> Result<HashMap<String, Profile>, Error> {
     let mut found = HashMap::with_capacity(profile_ids.len());
-    for chunk in profile_ids.chunks(rows_per_statement(1)) {
+    for chunk in chunks(profile_ids, 1) {
         let rows: Vec<(String, Vec<u8>)> = within!(tx, conn => {
             let mut select = QueryBuilder::new(READ_MANY);
             select.push_bind(tenant.as_str()).push(" AND profile_id IN (");
@@ -56,7 +56,7 @@ pub(crate) async fn find_many(
 /// Writes profiles; empty ones are deleted.
 pub(crate) async fn put(tx: &mut Tx, tenant: &TenantId, profiles: &[(String, Profile)]) -> Result<(), Error> {
     let (empty, kept): (Vec<_>, Vec<_>) = profiles.iter().partition(|(_, profile)| profile.is_empty());
-    for chunk in kept.chunks(rows_per_statement(3)) {
+    for chunk in chunks(&kept, 3) {
         let packed: Vec<Vec<u8>> = chunk.iter().map(|(_, profile)| codec::pack_profile(profile)).collect();
         within!(tx, conn => {
             let mut insert = QueryBuilder::new(PUT);
@@ -67,7 +67,7 @@ pub(crate) async fn put(tx: &mut Tx, tenant: &TenantId, profiles: &[(String, Pro
             insert.build().execute(&mut *conn).await.map(|_| ())
         })?;
     }
-    for chunk in empty.chunks(rows_per_statement(1)) {
+    for chunk in chunks(&empty, 1) {
         within!(tx, conn => {
             let mut delete = QueryBuilder::new(DELETE);
             delete.push_bind(tenant.as_str()).push(" AND profile_id IN (");

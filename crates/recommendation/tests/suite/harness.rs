@@ -19,13 +19,15 @@ use proto::{
         CartActivity, Event, OrderActivity, ProductActivity, cart_activity, event::Body, order_activity,
         product_activity,
     },
-    identity::v1::{ProfileErased, ProfileEvent, ProfileMerged, ProfileRecord, profile_record},
+    identity::v1::{
+        Profile, ProfileErased, ProfileEvent, ProfileMerged, ProfileRecord, ProfileUpdated, profile_record,
+    },
     log::v1::log_service_server::LogServiceServer,
     recommendation::v1::{
         Product, RecommendRequest, RecommendResponse, UpsertProductsRequest,
         catalogue_service_client::CatalogueServiceClient, recommendation_service_client::RecommendationServiceClient,
     },
-    r#type::v1::LineItem,
+    r#type::v1::{Consent, ConsentState, LineItem},
 };
 use store::{Db, testing::TestDb};
 use tonic::Status;
@@ -79,7 +81,8 @@ impl Publisher {
     }
 
     fn serve(&self) -> Channel {
-        let server = LogServiceServer::new(self.log.service()).max_decoding_message_size(kit::MAX_MESSAGE_BYTES);
+        let server =
+            LogServiceServer::new(self.log.service(&Shutdown::new())).max_decoding_message_size(kit::MAX_MESSAGE_BYTES);
         let routes = Services::new("identity", authority(), Metrics::new(), Readiness::new()).add(server).build();
         channel::local(routes, ChannelOptions::new(Credential::service(&authority(), "recommendation")))
     }
@@ -191,6 +194,17 @@ pub(crate) fn cancelled(order_id: &str) -> Body {
     Body::OrderActivity(OrderActivity { action, order_id: order_id.into(), ..OrderActivity::default() })
 }
 
+/// Sends products back, by a note of its own that may name the order.
+pub(crate) fn refunded(note_id: &str, of: &str, products: &[&str]) -> Body {
+    Body::OrderActivity(OrderActivity {
+        action: order_activity::Action::Refunded.into(),
+        order_id: note_id.into(),
+        refunded_order_id: of.into(),
+        products: lines(products),
+        ..OrderActivity::default()
+    })
+}
+
 pub(crate) fn viewed(product_id: &str) -> Body {
     let action = product_activity::Action::Viewed.into();
     Body::ProductActivity(ProductActivity { action, product: lines(&[product_id]).pop(), ..ProductActivity::default() })
@@ -230,5 +244,13 @@ pub(crate) fn merged(profile_id: &str, survivor: &str, absorbed: &str) -> Profil
 
 pub(crate) fn erased(profile_id: &str) -> ProfileRecord {
     let body = profile_record::Body::Erased(ProfileErased::default());
+    ProfileRecord { profile_id: profile_id.into(), body: Some(body) }
+}
+
+/// The golden record of somebody whose only answer is on the purpose `personalisation`.
+pub(crate) fn answered(profile_id: &str, state: ConsentState) -> ProfileRecord {
+    let consent = Consent { purpose: "personalisation".into(), state: state.into(), ..Consent::default() };
+    let profile = Profile { profile_id: profile_id.into(), consents: vec![consent], ..Profile::default() };
+    let body = profile_record::Body::Updated(ProfileUpdated { profile: Some(profile) });
     ProfileRecord { profile_id: profile_id.into(), body: Some(body) }
 }

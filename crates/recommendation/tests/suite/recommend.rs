@@ -5,7 +5,10 @@ use proto::recommendation::v1::{Product, RecommendRequest, Strategy};
 use tonic::Code;
 use tonic_types::StatusExt;
 
-use crate::harness::{Publisher, Replica, SHOP, databases, did, ids, now, ordered, product, viewed};
+use crate::harness::{
+    Publisher, Replica, SHOP, answered, databases, did, ids, now, ordered, product, refunded, viewed,
+};
+use proto::r#type::v1::ConsentState;
 
 async fn shop(publisher: &Publisher, db: store::Db) -> Replica {
     let replica = Replica::start(db, publisher).await;
@@ -127,5 +130,54 @@ async fn a_bad_question_names_every_field() {
         let fields: Vec<&str> =
             details.bad_request().unwrap().field_violations.iter().map(|violation| violation.field.as_str()).collect();
         assert_eq!(fields, ["product_ids[1]", "limit", "include_categories[0]", "exclude_categories", "as_of_time"]);
+    }
+}
+
+#[tokio::test]
+async fn what_was_sent_back_may_come_again_and_is_paired_no_more() {
+    for db in databases().await {
+        let publisher = Publisher::start().await;
+        let replica = shop(&publisher, db.handle()).await;
+        let back = vec![did("ann", 30, refunded("C1", "1", &["holder"])), did("bob", 30, refunded("C2", "", &["mug"]))];
+        publisher.publish(SHOP, back).await;
+        replica.caught_up(&publisher).await;
+
+        let for_ann = replica.recommend(RecommendRequest { profile_id: "ann".into(), ..Default::default() }).await;
+        let for_bob = replica.recommend(RecommendRequest { profile_id: "bob".into(), ..Default::default() }).await;
+        let page =
+            replica.recommend(RecommendRequest { product_ids: vec!["candle".into()], ..Default::default() }).await;
+
+        assert!(ids(&for_ann).contains(&"holder") && !ids(&for_ann).contains(&"candle"), "{for_ann:?}");
+        assert!(ids(&for_bob).contains(&"mug"), "{for_bob:?}");
+        assert!(page.items.iter().all(|item| item.because_product_ids.is_empty()), "{page:?}");
+        replica.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn who_denies_personalisation_is_a_stranger_and_the_answer_says_so() {
+    for db in databases().await {
+        let publisher = Publisher::start().await;
+        let replica = shop(&publisher, db.handle()).await;
+        let of = |profile_id: &str| RecommendRequest { profile_id: profile_id.into(), ..Default::default() };
+        let stranger = replica.recommend(of("")).await;
+        assert_eq!(stranger.not_personal_reason, "");
+        assert_eq!(replica.recommend(of("nobody")).await.not_personal_reason, "NOTHING_KNOWN");
+        assert_eq!(replica.recommend(of("ann")).await.not_personal_reason, "");
+
+        publisher.publish(SHOP, vec![answered("ann", ConsentState::Denied)]).await;
+        replica.caught_up(&publisher).await;
+
+        let denied = replica.recommend(of("ann")).await;
+        assert_eq!(denied.not_personal_reason, "PERSONALISATION_DENIED");
+        assert_eq!(denied.items, stranger.items);
+        assert!(denied.items.iter().all(|item| item.strategy() == Strategy::Popular));
+
+        publisher.publish(SHOP, vec![answered("ann", ConsentState::Granted)]).await;
+        replica.caught_up(&publisher).await;
+        let granted = replica.recommend(of("ann")).await;
+        assert_eq!(granted.not_personal_reason, "");
+        assert_eq!(removed(&granted, "not_bought"), Some(2));
+        replica.stop().await;
     }
 }

@@ -60,6 +60,15 @@ pub(crate) enum Transition {
         /// Whether a rule or a restatement caused it.
         backfilled: bool,
     },
+    /// What began a stay that was told already turned out to have happened earlier.
+    Redated {
+        /// Which segment.
+        segment_id: String,
+        /// When the stay began, in microseconds since the Unix epoch.
+        enter_us: i64,
+        /// When it was told to have begun, in microseconds since the Unix epoch.
+        former_us: i64,
+    },
     /// Left.
     Exited {
         /// Which segment.
@@ -206,6 +215,16 @@ impl State {
     pub(crate) fn leave_all(&mut self, exit_us: i64) -> Vec<Transition> {
         let exit = |membership: Membership| Transition::Exited { segment_id: membership.segment_id, exit_us };
         std::mem::take(&mut self.memberships).into_iter().map(exit).collect()
+    }
+
+    /// Draws back the stays that something at `former_us` began which turned out to have happened at `enter_us`.
+    pub(crate) fn redate(&mut self, former_us: i64, enter_us: i64) -> Vec<Transition> {
+        let begun = self.memberships.iter_mut().filter(|membership| membership.enter_us == former_us);
+        let redated = begun.map(|membership| {
+            membership.enter_us = enter_us;
+            Transition::Redated { segment_id: membership.segment_id.clone(), enter_us, former_us }
+        });
+        redated.collect()
     }
 
     fn enter(&mut self, segment: &Segment, enter_us: i64) {

@@ -142,6 +142,12 @@ impl State {
         ORDERS | RFM
     }
 
+    /// Returns when the order that an event tells of was placed, as far as is known and if it counts.
+    pub(crate) fn placed_us(&self, event: &Event) -> Option<i64> {
+        let What::Order(told) = &event.what else { return None };
+        self.orders.as_ref()?.get(told.subject())?.contribution().counted_us
+    }
+
     /// Returns the membership in `segment_id`, if there is one.
     pub(crate) fn membership(&self, segment_id: &str) -> Option<usize> {
         self.memberships.iter().position(|membership| membership.segment_id == segment_id)

@@ -3,11 +3,10 @@
 //! Every replica runs a keeper. Two that find the same work do it one after the other, under the shard's lock, and the
 //! second finds it done.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use ::store::Error;
+use ::store::{Error, Tx};
 use kit::TenantId;
 use kit::shutdown::Shutdown;
 
@@ -15,10 +14,9 @@ use super::Engine;
 use super::work::Work;
 use crate::domain::DAY_US;
 use crate::store::profiles::Found;
-use crate::store::shards::Freshness;
 use crate::store::{profiles, shards};
 
-/// People judged in one transaction.
+/// People judged in one transaction, of as many shards as they are in: a commit costs more than a few people.
 const CHUNK: u32 = 500;
 
 /// How often to look for what another replica has left to do, in real time.
@@ -26,9 +24,6 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// Pause after a failure.
 const PAUSE: Duration = Duration::from_millis(500);
-
-/// Least time between two refreshes of a tenant's cuts while orders keep coming.
-const REFRESH_EVERY: Duration = Duration::from_secs(5);
 
 /// Starts the keeper's tasks.
 pub(crate) fn spawn(engine: &Engine, shutdown: &Shutdown) {
@@ -74,36 +69,58 @@ async fn wait(engine: &Engine) {
 
 /// Does one piece of work; returns whether there was any.
 pub(crate) async fn judge_some(engine: &Engine) -> Result<bool, Error> {
-    if let Some((tenant_id, partition)) = shards::behind(&engine.db).await? {
-        pass(engine, &shards::tenant(&tenant_id)?, partition_number(partition)?).await?;
+    if let Some(tenant_id) = shards::behind(&engine.db).await? {
+        pass(engine, &shards::tenant(&tenant_id)?).await?;
         return Ok(true);
     }
     // Before the look, so that whoever becomes due meanwhile wakes the keeper.
     engine.next_look_us.store(i64::MAX, Ordering::Release);
-    let first_due = profiles::first_due(&engine.db).await?;
-    let Some((tenant_id, partition, due_us)) = first_due else { return Ok(false) };
+    let Some((tenant_id, due_us)) = profiles::first_due(&engine.db).await? else { return Ok(false) };
     if due_us > engine.clock.now_us() {
         engine.next_look_us.store(due_us, Ordering::Release);
         return Ok(false);
     }
-    judge_due(engine, &shards::tenant(&tenant_id)?, partition_number(partition)?).await?;
+    judge_due(engine, &shards::tenant(&tenant_id)?).await?;
     Ok(true)
 }
 
-/// Judges people of a shard whose time has come, as of that time.
-async fn judge_due(engine: &Engine, tenant: &TenantId, partition: u32) -> Result<(), Error> {
+/// Judges people of a tenant whose time has come, as of that time.
+async fn judge_due(engine: &Engine, tenant: &TenantId) -> Result<(), Error> {
+    let now_us = engine.clock.now_us();
+    let partitions = profiles::due_partitions(&engine.db, tenant, now_us, CHUNK).await?;
     let mut tx = engine.db.begin().await?;
-    let mut work = Work::open(engine, &mut tx, tenant, partition).await?;
-    let people = profiles::due(&mut tx, tenant, partition, engine.clock.now_us(), CHUNK).await?;
-    bring_up_to_date(&mut work, people);
-    work.save(&mut tx).await?;
+    let mut left = CHUNK;
+    // In the order in which everybody takes the locks of several shards.
+    for partition in partitions {
+        let mut work = Work::open(engine, &mut tx, tenant, partition_number(partition)?).await?;
+        let people = profiles::due(&mut tx, tenant, partition_number(partition)?, now_us, left).await?;
+        left = left.saturating_sub(people.len() as u32);
+        bring_up_to_date(&mut work, people);
+        work.save(&mut tx).await?;
+        if left == 0 {
+            break;
+        }
+    }
     tx.commit().await
 }
 
-/// Judges the next people of a shard by changed rules and cuts.
-async fn pass(engine: &Engine, tenant: &TenantId, partition: u32) -> Result<(), Error> {
+/// Judges the next people of a tenant by changed rules and cuts.
+async fn pass(engine: &Engine, tenant: &TenantId) -> Result<(), Error> {
+    let partitions = shards::behind_of(&engine.db, tenant).await?;
     let mut tx = engine.db.begin().await?;
-    let mut work = Work::open(engine, &mut tx, tenant, partition).await?;
+    let mut left = CHUNK;
+    for partition in partitions {
+        left = pass_shard(engine, &mut tx, tenant, partition_number(partition)?, left).await?;
+        if left == 0 {
+            break;
+        }
+    }
+    tx.commit().await
+}
+
+/// Judges the next people of one shard, at most `limit`; returns how many of `limit` are left.
+async fn pass_shard(engine: &Engine, tx: &mut Tx, tenant: &TenantId, partition: u32, limit: u32) -> Result<u32, Error> {
+    let mut work = Work::open(engine, tx, tenant, partition).await?;
     let (rules_version, cuts_version) = (work.bench.rules.version, work.bench.cuts.version);
     let mut shard = work.shard.clone();
     if (shard.pass_rules, shard.pass_cuts) != (rules_version, cuts_version) {
@@ -117,12 +134,13 @@ async fn pass(engine: &Engine, tenant: &TenantId, partition: u32) -> Result<(), 
     let people = if by_rules || by_cuts {
         // Moved cuts only concern buyers.
         let min_orders = u64::from(!by_rules);
-        profiles::after(&mut tx, tenant, partition, &shard.pass_after, min_orders, CHUNK).await?
+        profiles::after(tx, tenant, partition, &shard.pass_after, min_orders, limit).await?
     } else {
         Vec::new()
     };
+    let judged = people.len() as u32;
     match people.last() {
-        Some((profile_id, _)) if people.len() == CHUNK as usize => shard.pass_after = profile_id.clone(),
+        Some((profile_id, _)) if judged == limit => shard.pass_after = profile_id.clone(),
         _ => {
             shard.judged_rules = rules_version;
             shard.judged_cuts = cuts_version;
@@ -130,9 +148,9 @@ async fn pass(engine: &Engine, tenant: &TenantId, partition: u32) -> Result<(), 
         }
     }
     bring_up_to_date(&mut work, people);
-    work.save(&mut tx).await?;
-    shards::save_pass(&mut tx, tenant, partition, &shard).await?;
-    tx.commit().await
+    work.save(tx).await?;
+    shards::save_pass(tx, tenant, partition, &shard).await?;
+    Ok(limit - judged)
 }
 
 fn bring_up_to_date(work: &mut Work, people: Vec<Found>) {
@@ -145,71 +163,30 @@ fn partition_number(partition: i64) -> Result<u32, Error> {
     u32::try_from(partition).map_err(|_| Error::Damaged("a stored partition number".into()))
 }
 
-/// What is remembered of a tenant between two looks.
-struct Seen {
-    order_changes: i64,
-    changed: Instant,
-    refreshed: Option<(Instant, Duration)>,
-}
-
-/// Refreshes the cuts by which people are judged, for ever.
+/// Refreshes the cuts by which people are judged once they are stale, for ever.
 ///
-/// At once for the first ones; then when orders have changed and either rest for a moment or make up more than a
-/// twentieth of the buyers, and each midnight (UTC) because recency has moved.
+/// When that is follows from the tenant's clock and data alone ([`Freshness::is_stale`]), so that the same history gives the
+/// same entries and exits however it was cut into batches.
 async fn keep_cut(engine: &Engine) {
-    // On a virtual clock a day may pass in a blink.
-    let look = if engine.clock.is_virtual() { LOOK / 20 } else { LOOK };
-    let mut seen: BTreeMap<TenantId, Seen> = BTreeMap::new();
     loop {
-        tokio::time::sleep(look).await;
-        if let Err(error) = refresh_stale(engine, &mut seen).await {
+        if let Err(error) = refresh_stale(engine).await {
             tracing::warn!(error = &error as &dyn std::error::Error, "could not refresh RFM cuts, trying again");
-            tokio::time::sleep(PAUSE).await;
+        }
+        tokio::select! {
+            // On a virtual clock a day may pass in a blink.
+            () = engine.clock.sleep_until_us((engine.clock.now_us().div_euclid(DAY_US) + 1) * DAY_US) => {}
+            () = tokio::time::sleep(LOOK) => {}
         }
     }
 }
 
-async fn refresh_stale(engine: &Engine, seen: &mut BTreeMap<TenantId, Seen>) -> Result<(), Error> {
+async fn refresh_stale(engine: &Engine) -> Result<(), Error> {
     for fresh in shards::freshness(&engine.db).await? {
-        let memory = seen.entry(fresh.tenant.clone()).or_insert_with(|| Seen {
-            order_changes: fresh.order_changes,
-            changed: Instant::now(),
-            refreshed: None,
-        });
-        if memory.order_changes != fresh.order_changes {
-            memory.order_changes = fresh.order_changes;
-            memory.changed = Instant::now();
+        if fresh.is_stale(engine.clock.now_us()) {
+            refresh_cuts(engine, &fresh.tenant).await?;
         }
-        if !is_stale(engine, &fresh, memory).await? {
-            continue;
-        }
-        let started = Instant::now();
-        refresh_cuts(engine, &fresh.tenant).await?;
-        memory.refreshed = Some((Instant::now(), started.elapsed()));
     }
     Ok(())
-}
-
-async fn is_stale(engine: &Engine, fresh: &Freshness, memory: &Seen) -> Result<bool, Error> {
-    let changes = fresh.order_changes - fresh.cuts_order_changes;
-    if fresh.cuts_version == 0 {
-        return Ok(changes > 0);
-    }
-    let bench = engine.bench(&fresh.tenant).await?;
-    if !bench.reads_cuts() {
-        return Ok(false);
-    }
-    // Never more than a twentieth of a core.
-    let since_refresh = memory.refreshed.map_or(Duration::MAX, |(ended, _)| ended.elapsed());
-    if memory.refreshed.is_some_and(|(_, took)| since_refresh < took * 20) {
-        return Ok(false);
-    }
-    if engine.clock.now_us().div_euclid(DAY_US) != fresh.cuts_as_of_us.div_euclid(DAY_US) {
-        return Ok(true);
-    }
-    let rests = memory.changed.elapsed() >= LOOK;
-    let buyers = i64::try_from(bench.cuts.cuts.buyer_count).unwrap_or(i64::MAX);
-    Ok(changes > 0 && (rests || changes > buyers / 20 && since_refresh >= REFRESH_EVERY))
 }
 
 /// Cuts anew as of now, and has everyone concerned judged again.

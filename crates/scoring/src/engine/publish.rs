@@ -9,7 +9,7 @@ use proto::scoring::v1::{ScoreRecord, SegmentEntered, SegmentExited, score_recor
 
 use super::work::Told;
 use crate::domain::judge::Transition;
-use crate::wire::timestamp;
+use kit::time::timestamp;
 
 /// Appends entries and exits, in their order.
 pub(crate) async fn append(log: &EventLog, tx: &mut Tx, tenant: &TenantId, told: &[Told]) -> Result<(), Error> {
@@ -27,6 +27,16 @@ fn record(told: &Told) -> Record {
                 segment_id: segment_id.clone(),
                 enter_time: Some(timestamp(*enter_us)),
                 backfilled: *backfilled,
+                former_enter_time: None,
+            };
+            (Body::SegmentEntered(entered), *enter_us)
+        }
+        Transition::Redated { segment_id, enter_us, former_us } => {
+            let entered = SegmentEntered {
+                segment_id: segment_id.clone(),
+                enter_time: Some(timestamp(*enter_us)),
+                backfilled: false,
+                former_enter_time: Some(timestamp(*former_us)),
             };
             (Body::SegmentEntered(entered), *enter_us)
         }

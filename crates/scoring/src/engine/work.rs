@@ -157,12 +157,23 @@ impl Work {
             What::Order(_) if person.stored_currencies.is_none() => person.state.stats.values.keys().cloned().collect(),
             _ => Vec::new(),
         };
+        let known_us = person.state.placed_us(event);
         let changed = person.state.fold(event, &mut person.touched_orders);
         if changed & ORDERS != 0 {
             person.order_changes += 1;
             person.stored_currencies.get_or_insert(currencies);
         }
         person.state.restating = restated;
+        if let (Some(known_us), Some(placed_us)) = (known_us, person.state.placed_us(event))
+            && placed_us < known_us
+        {
+            let stored = person.stored_memberships.is_none().then(|| person.state.memberships.clone());
+            let redated = person.state.redate(known_us, placed_us);
+            if !redated.is_empty() {
+                person.stored_memberships = person.stored_memberships.take().or(stored);
+                self.tell(profile_id, redated, occasion.traceparent);
+            }
+        }
         let cause = Cause { at_us: event.time_us, backfilled: restated };
         self.judge(profile_id, changed, cause, occasion.traceparent);
     }

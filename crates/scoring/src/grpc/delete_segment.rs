@@ -1,7 +1,7 @@
 use kit::{Error, TenantId, Violations};
 use proto::scoring::v1::{DeleteSegmentRequest, DeleteSegmentResponse};
 
-use super::segment::check_segment_id;
+use super::segment::{self, check_segment_id};
 use crate::engine::Engine;
 use crate::store::{segments, shards};
 
@@ -23,6 +23,7 @@ pub(super) async fn delete_segment(
     shards::lock_all(&mut tx, tenant).await?;
     shards::next_rules_version(&mut tx, tenant).await?;
     segments::remove(&mut tx, tenant, &request.segment_id).await?;
+    segment::note_what_is_read(&mut tx, tenant).await?;
     tx.commit().await?;
     engine.wake_keeper();
     Ok(DeleteSegmentResponse {})

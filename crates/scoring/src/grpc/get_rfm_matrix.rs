@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use kit::time::{timestamp, valid_micros};
 use kit::{Error, TenantId, Violations};
 use proto::scoring::v1::get_rfm_matrix_response::Cell;
 use proto::scoring::v1::{GetRfmMatrixRequest, GetRfmMatrixResponse};
@@ -7,7 +8,7 @@ use proto::scoring::v1::{GetRfmMatrixRequest, GetRfmMatrixResponse};
 use crate::domain::rfm::{Buyer, Cuts};
 use crate::engine::Engine;
 use crate::store::buyers;
-use crate::wire::{micros, money, rfm, timestamp};
+use crate::wire::{money, rfm};
 
 /// Returns the RFM matrix, exact as of the moment of the call: everybody is scanned.
 ///
@@ -20,7 +21,7 @@ pub(super) async fn get_rfm_matrix(
     let mut violations = Violations::new();
     let as_of_us = match &request.as_of_time {
         None => Some(engine.clock.now_us()),
-        Some(as_of_time) => micros(as_of_time),
+        Some(as_of_time) => valid_micros(as_of_time),
     };
     violations.check(as_of_us.is_some(), "as_of_time", "must be a valid time");
     violations.finish()?;

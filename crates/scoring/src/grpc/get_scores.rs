@@ -1,14 +1,21 @@
-use kit::{Error, TenantId, Violations};
+use kit::channel::{Channel, for_tenant};
+use kit::time::timestamp;
+use kit::{Error, MAX_MESSAGE_BYTES, TenantId, Violations};
+use proto::identity::v1::identity_service_client::IdentityServiceClient;
+use proto::identity::v1::{GetProfileRequest, get_profile_request::Key};
 use proto::scoring::v1::{GetScoresRequest, GetScoresResponse};
+use tonic::Code;
 
 use super::{check_profile_id, profile_not_found};
+use crate::domain::state::State;
 use crate::engine::Engine;
 use crate::store::profiles;
-use crate::wire::{rfm, statistics, timestamp};
+use crate::wire::{rfm, statistics};
 
 /// Returns the statistics and scores of one person, as of now.
 pub(super) async fn get_scores(
     engine: &Engine,
+    identity: &Channel,
     tenant: &TenantId,
     request: GetScoresRequest,
 ) -> Result<GetScoresResponse, Error> {
@@ -16,10 +23,15 @@ pub(super) async fn get_scores(
     check_profile_id(&request.profile_id, &mut violations);
     violations.finish()?;
 
-    let state = profiles::find(&engine.db, tenant, &request.profile_id).await?;
-    let Some(state) = state.filter(|state| state.stats.event_count > 0) else {
-        return Err(profile_not_found(&request.profile_id));
-    };
+    let mut profile_id = request.profile_id;
+    let mut found = find(engine, tenant, &profile_id).await?;
+    if found.is_none()
+        && let Some(survivor_id) = survivor(identity, tenant, &profile_id).await?
+    {
+        found = find(engine, tenant, &survivor_id).await?;
+        profile_id = survivor_id;
+    }
+    let Some(state) = found else { return Err(profile_not_found(&profile_id)) };
     let bench = engine.bench(tenant).await?;
     let is_in_force = |segment_id: &str, created_version: i64| {
         let known = bench.rules.segments.iter().find(|segment| segment.segment_id == segment_id);
@@ -31,7 +43,7 @@ pub(super) async fn get_scores(
 
     let now_us = engine.clock.now_us();
     let mut response = GetScoresResponse {
-        profile_id: request.profile_id,
+        profile_id,
         statistics: Some(statistics(&state.stats)),
         rfm: None,
         segment_ids,
@@ -47,4 +59,23 @@ pub(super) async fn get_scores(
         }
     }
     Ok(response)
+}
+
+async fn find(engine: &Engine, tenant: &TenantId, profile_id: &str) -> Result<Option<State>, Error> {
+    let state = profiles::find(&engine.db, tenant, profile_id).await?;
+    Ok(state.filter(|state| state.stats.event_count > 0))
+}
+
+/// Asks identity who a profile of which nothing is known has become; none when nobody has it, or it is itself.
+async fn survivor(identity: &Channel, tenant: &TenantId, profile_id: &str) -> Result<Option<String>, Error> {
+    let request = GetProfileRequest { key: Some(Key::ProfileId(profile_id.to_owned())) };
+    let mut identity = IdentityServiceClient::new(identity.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
+    match identity.get_profile(for_tenant(tenant, request)).await {
+        Ok(found) => Ok(found.into_inner().profile.map(|profile| profile.profile_id).filter(|id| id != profile_id)),
+        // An id that identity does not take, or a stand-in for identity that only has a log.
+        Err(status) if matches!(status.code(), Code::NotFound | Code::InvalidArgument | Code::Unimplemented) => {
+            Ok(None)
+        }
+        Err(status) => Err(status.into()),
+    }
 }

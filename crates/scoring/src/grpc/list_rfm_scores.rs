@@ -1,10 +1,9 @@
 use std::collections::BTreeMap;
 
-use kit::{Error, TenantId, Violations};
+use kit::{Error, TenantId, Violations, paging};
 use proto::scoring::v1::list_rfm_scores_response::Entry;
 use proto::scoring::v1::{ListRfmScoresRequest, ListRfmScoresResponse};
 
-use super::{check_token, page_limit};
 use crate::domain::rfm::{Cell, SEGMENTS};
 use crate::domain::state::State;
 use crate::engine::Engine;
@@ -18,8 +17,8 @@ pub(super) async fn list_rfm_scores(
     request: ListRfmScoresRequest,
 ) -> Result<ListRfmScoresResponse, Error> {
     let mut violations = Violations::new();
-    let limit = page_limit(request.page_size, 100, 10_000, &mut violations) as usize;
-    check_token(&request.page_token, &mut violations);
+    let size = paging::size(request.page_size, 100, 10_000, &mut violations);
+    let mut after = paging::after(&request.page_token, &mut violations);
     let is_known = request.segment.is_empty() || SEGMENTS.contains(&request.segment.as_str());
     violations.check(is_known, "segment", format!("must be empty or one of {}", SEGMENTS.join(", ")));
     violations.finish()?;
@@ -27,9 +26,8 @@ pub(super) async fn list_rfm_scores(
     let cuts = engine.ranks.cuts(&engine.db, tenant).await?;
     let cuts = cuts.at(engine.clock.now_us());
     let mut wanted: Vec<(String, Cell)> = Vec::new();
-    let mut after = request.page_token;
     let mut has_more = true;
-    while has_more && wanted.len() <= limit {
+    while has_more && wanted.len() <= size {
         let page = buyers::page(&engine.db, tenant, cuts.currency(), &after).await?;
         has_more = page.has_more;
         if let Some((profile_id, _)) = page.buyers.last() {
@@ -38,11 +36,7 @@ pub(super) async fn list_rfm_scores(
         let celled = page.buyers.into_iter().map(|(profile_id, buyer)| (profile_id, cuts.cell(buyer)));
         wanted.extend(celled.filter(|(_, cell)| request.segment.is_empty() || cell.segment() == request.segment));
     }
-    let next_page_token = match wanted.len() > limit {
-        true => wanted[limit - 1].0.clone(),
-        false => String::new(),
-    };
-    wanted.truncate(limit);
+    let next_page_token = paging::cut(&mut wanted, size, |(profile_id, _)| profile_id.clone());
 
     let profile_ids: Vec<&str> = wanted.iter().map(|(profile_id, _)| profile_id.as_str()).collect();
     let found = profiles::find_all(&engine.db, tenant, &profile_ids).await?;

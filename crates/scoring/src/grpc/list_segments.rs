@@ -1,10 +1,9 @@
 use std::collections::BTreeMap;
 
-use kit::{Error, TenantId, Violations};
+use kit::{Error, TenantId, Violations, paging};
 use proto::scoring::v1::{ListSegmentsRequest, ListSegmentsResponse};
 
 use super::segment::shown;
-use super::{check_token, page_limit};
 use crate::engine::Engine;
 use crate::store::segments;
 
@@ -15,17 +14,12 @@ pub(super) async fn list_segments(
     request: ListSegmentsRequest,
 ) -> Result<ListSegmentsResponse, Error> {
     let mut violations = Violations::new();
-    let limit = page_limit(request.page_size, 100, 1_000, &mut violations);
-    check_token(&request.page_token, &mut violations);
+    let size = paging::size(request.page_size, 100, 1_000, &mut violations);
+    let after = paging::after(&request.page_token, &mut violations);
     violations.finish()?;
 
-    let mut found = segments::list(&engine.db, tenant, &request.page_token, limit + 1).await?;
-    let has_more = found.len() > limit as usize;
-    found.truncate(limit as usize);
-    let next_page_token = match found.last() {
-        Some(last) if has_more => last.segment_id.clone(),
-        _ => String::new(),
-    };
+    let mut found = segments::list(&engine.db, tenant, &after, size as u32 + 1).await?;
+    let next_page_token = paging::cut(&mut found, size, |last| last.segment_id.clone());
     let counts: BTreeMap<String, i64> = segments::counts(&engine.db, tenant).await?.into_iter().collect();
     let segments = found.into_iter().map(|segment| {
         let member_count = counts.get(&segment.segment_id).copied().unwrap_or(0);

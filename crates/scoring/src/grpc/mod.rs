@@ -12,6 +12,7 @@ mod summarize_orders;
 mod test_segment;
 
 use kit::auth::{caller, scope};
+use kit::channel::Channel;
 use proto::scoring::v1::scoring_service_server::ScoringService;
 use proto::scoring::v1::segment_service_server::SegmentService;
 use proto::scoring::v1::{
@@ -30,6 +31,8 @@ const MAX_ID_CHARS: usize = 128;
 /// Statistics and scores.
 pub(crate) struct ScoringRpc {
     pub(crate) engine: Engine,
+    /// Leads to identity, which knows who a profile has become.
+    pub(crate) identity: Channel,
 }
 
 /// Rule segments.
@@ -41,7 +44,7 @@ pub(crate) struct SegmentRpc {
 impl ScoringService for ScoringRpc {
     async fn get_scores(&self, request: Request<GetScoresRequest>) -> Result<Response<GetScoresResponse>, Status> {
         let tenant = caller(&request, scope::SCORES_READ)?.tenant;
-        let response = get_scores::get_scores(&self.engine, &tenant, request.into_inner()).await?;
+        let response = get_scores::get_scores(&self.engine, &self.identity, &tenant, request.into_inner()).await?;
         Ok(Response::new(response))
     }
 
@@ -116,20 +119,6 @@ impl SegmentService for SegmentRpc {
         let response = test_segment::test_segment(&self.engine, &tenant, request.into_inner()).await?;
         Ok(Response::new(response))
     }
-}
-
-/// Returns how many entries a page has: `usual` for 0, at most `most`.
-fn page_limit(page_size: i32, usual: u32, most: u32, violations: &mut kit::Violations) -> u32 {
-    violations.check(page_size >= 0, "page_size", "must not be negative");
-    match u32::try_from(page_size) {
-        Ok(0) | Err(_) => usual,
-        Ok(page_size) => page_size.min(most),
-    }
-}
-
-/// A page token is the last id of the page before.
-fn check_token(page_token: &str, violations: &mut kit::Violations) {
-    violations.check(page_token.len() <= 4 * MAX_ID_CHARS, "page_token", "must come from an earlier page");
 }
 
 fn check_profile_id(profile_id: &str, violations: &mut kit::Violations) {

@@ -1,7 +1,7 @@
 use kit::{Error, TenantId, Violations};
 use proto::scoring::v1::{PutSegmentRequest, PutSegmentResponse};
 
-use super::segment::{check_segment_id, compiled, shown};
+use super::segment::{self, check_segment_id, compiled, shown};
 use crate::engine::{Engine, MAX_SEGMENTS, keeper};
 use crate::store::segments::StoredSegment;
 use crate::store::{BEFORE_ALL, segments, shards};
@@ -52,6 +52,7 @@ pub(super) async fn put_segment(
         update_us: engine.clock.now_us(),
     };
     segments::put(&mut tx, tenant, &segment).await?;
+    segment::note_what_is_read(&mut tx, tenant).await?;
     tx.commit().await?;
     engine.wake_keeper();
 

@@ -1,11 +1,14 @@
 //! What the RPCs about segments share.
 
-use kit::{Error, Violations};
+use ::store::Tx;
+use kit::{Error, TenantId, Violations};
 use proto::scoring::v1::Segment;
 
 use crate::domain::rule::Rule;
+use crate::engine::MAX_SEGMENTS;
 use crate::store::segments::StoredSegment;
-use crate::wire::timestamp;
+use crate::store::{BEFORE_ALL, segments, shards};
+use kit::time::timestamp;
 
 /// Largest length of a segment's id, in characters.
 const MAX_SEGMENT_ID_CHARS: usize = 64;
@@ -33,6 +36,13 @@ pub(super) async fn compiled(expression: &str) -> Result<Result<Rule, String>, E
     let expression = expression.to_owned();
     let compiled = tokio::task::spawn_blocking(move || Rule::compile(&expression)).await.map_err(Error::internal)?;
     Ok(compiled.map_err(|error| error.to_string()))
+}
+
+/// Writes down whether any rule reads cuts, once a transaction has changed the rules.
+pub(super) async fn note_what_is_read(tx: &mut Tx, tenant: &TenantId) -> Result<(), Error> {
+    let rules = segments::list_in(tx, tenant, BEFORE_ALL, MAX_SEGMENTS).await?;
+    let reads_cuts = rules.iter().any(|segment| Rule::compile(&segment.expression).is_ok_and(|rule| rule.reads_cuts()));
+    Ok(shards::save_reads_cuts(tx, tenant, reads_cuts).await?)
 }
 
 /// Returns that there is no such segment.

@@ -6,7 +6,7 @@ use super::{check_profile_id, profile_not_found};
 use crate::domain::rule::View;
 use crate::engine::Engine;
 use crate::store::profiles;
-use crate::wire::timestamp;
+use kit::time::timestamp;
 
 /// Judges one person by a rule, as of now, and shows the values it saw.
 pub(super) async fn test_segment(

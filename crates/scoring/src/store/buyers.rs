@@ -56,7 +56,7 @@ pub(crate) async fn save(tx: &mut Tx, tenant: &TenantId, people: &[Changed<'_>])
     let has_outdated =
         |person: &&Changed<'_>| person.stored.iter().any(|currency| !person.state.stats.values.contains_key(currency));
     let outdated: Vec<&str> = people.iter().filter(has_outdated).map(|person| person.profile_id).collect();
-    for chunk in outdated.chunks(store::rows_per_statement(1)) {
+    for chunk in store::chunks(&outdated, 1) {
         store::within!(tx, conn => {
             let mut query = QueryBuilder::new("DELETE FROM buyers WHERE tenant_id = ");
             query.push_bind(tenant.to_string()).push(" AND profile_id IN (");
@@ -64,7 +64,7 @@ pub(crate) async fn save(tx: &mut Tx, tenant: &TenantId, people: &[Changed<'_>])
             query.build().persistent(false).execute(&mut *conn).await.map(|_| ())
         })?;
     }
-    for chunk in rows.chunks(store::rows_per_statement(COLUMNS)) {
+    for chunk in store::chunks(&rows, COLUMNS) {
         store::within!(tx, conn => {
             let mut query = QueryBuilder::new(
                 "INSERT INTO buyers (tenant_id, profile_id, currency, order_count, last_order_us, net_micros) ",

@@ -35,7 +35,7 @@ pub(crate) async fn load(
     profile_ids: &[&str],
 ) -> Result<BTreeMap<String, BTreeMap<String, Order>>, Error> {
     let mut found: BTreeMap<String, BTreeMap<String, Order>> = BTreeMap::new();
-    for chunk in profile_ids.chunks(store::rows_per_statement(1)) {
+    for chunk in store::chunks(profile_ids, 1) {
         let rows: Vec<(String, String, Vec<u8>)> = store::within!(tx, conn => {
             let mut query = QueryBuilder::new("SELECT profile_id, order_id, facts FROM orders WHERE tenant_id = ");
             query.push_bind(tenant.to_string()).push(" AND profile_id IN (");
@@ -52,7 +52,7 @@ pub(crate) async fn load(
 /// Writes orders: (person, order id, order).
 pub(crate) async fn save(tx: &mut Tx, tenant: &TenantId, orders: &[(&str, &str, &Order)]) -> Result<(), Error> {
     const COLUMNS: usize = 4;
-    for chunk in orders.chunks(store::rows_per_statement(COLUMNS)) {
+    for chunk in store::chunks(orders, COLUMNS) {
         store::within!(tx, conn => {
             let mut query = QueryBuilder::new("INSERT INTO orders (tenant_id, profile_id, order_id, facts) ");
             query.push_values(chunk, |mut row, (profile_id, order_id, order)| {

@@ -24,8 +24,16 @@ const DUE: &str = "
      WHERE due_us <= $1 AND tenant_id = $2 AND partition = $3
      ORDER BY due_us, tenant_id, partition
      LIMIT $4";
+const DUE_PARTITIONS: &str = "
+    SELECT DISTINCT partition
+      FROM (SELECT partition
+              FROM profiles
+             WHERE due_us <= $1 AND tenant_id = $2
+             ORDER BY due_us
+             LIMIT $3) AS due
+     ORDER BY partition";
 const FIRST_DUE: &str = "
-    SELECT tenant_id, partition, due_us
+    SELECT tenant_id, due_us
       FROM profiles
      WHERE due_us IS NOT NULL
      ORDER BY due_us
@@ -45,7 +53,7 @@ pub(crate) async fn find(db: &Db, tenant: &TenantId, profile_id: &str) -> Result
 /// Returns those of some people that are known.
 pub(crate) async fn find_all(db: &Db, tenant: &TenantId, profile_ids: &[&str]) -> Result<Vec<Found>, Error> {
     let mut found = Vec::with_capacity(profile_ids.len());
-    for chunk in profile_ids.chunks(store::rows_per_statement(1)) {
+    for chunk in store::chunks(profile_ids, 1) {
         let rows: Vec<(String, Vec<u8>)> = store::on!(db, pool => {
             let mut query = QueryBuilder::new("SELECT profile_id, state FROM profiles WHERE tenant_id = ");
             query.push_bind(tenant.to_string()).push(" AND profile_id IN (");
@@ -60,7 +68,7 @@ pub(crate) async fn find_all(db: &Db, tenant: &TenantId, profile_ids: &[&str]) -
 /// Loads those of some people that are known.
 pub(crate) async fn load(tx: &mut Tx, tenant: &TenantId, profile_ids: &[&str]) -> Result<Vec<Found>, Error> {
     let mut found = Vec::with_capacity(profile_ids.len());
-    for chunk in profile_ids.chunks(store::rows_per_statement(1)) {
+    for chunk in store::chunks(profile_ids, 1) {
         let rows: Vec<(String, Vec<u8>)> = store::within!(tx, conn => {
             let mut query = QueryBuilder::new("SELECT profile_id, state FROM profiles WHERE tenant_id = ");
             query.push_bind(tenant.to_string()).push(" AND profile_id IN (");
@@ -80,7 +88,7 @@ pub(crate) async fn in_partition(
     profile_ids: &[String],
 ) -> Result<Vec<String>, Error> {
     let mut found = Vec::new();
-    for chunk in profile_ids.chunks(store::rows_per_statement(1)) {
+    for chunk in store::chunks(profile_ids, 1) {
         let mut rows: Vec<String> = store::within!(tx, conn => {
             let mut query = QueryBuilder::new("SELECT profile_id FROM profiles WHERE tenant_id = ");
             query.push_bind(tenant.to_string()).push(" AND partition = ").push_bind(i64::from(partition));
@@ -135,9 +143,21 @@ pub(crate) async fn due(
     unpack_all(rows)
 }
 
-/// Returns the shard where somebody is due first, and when.
-pub(crate) async fn first_due(db: &Db) -> Result<Option<(String, i64, i64)>, Error> {
+/// Returns the tenant of the person who is due first, and when.
+pub(crate) async fn first_due(db: &Db) -> Result<Option<(String, i64)>, Error> {
     Ok(store::on!(db, pool => sqlx::query_as(FIRST_DUE).fetch_optional(pool).await)?)
+}
+
+/// Returns the partitions of the first `limit` people of a tenant who are due.
+pub(crate) async fn due_partitions(db: &Db, tenant: &TenantId, now_us: i64, limit: u32) -> Result<Vec<i64>, Error> {
+    Ok(store::on!(db, pool => {
+        sqlx::query_scalar(DUE_PARTITIONS)
+            .bind(now_us)
+            .bind(tenant.as_str())
+            .bind(i64::from(limit))
+            .fetch_all(pool)
+            .await
+    })?)
 }
 
 /// Writes people, without their orders.
@@ -148,7 +168,7 @@ pub(crate) async fn save(
     people: &[(&str, &State)],
 ) -> Result<(), Error> {
     const COLUMNS: usize = 6;
-    for chunk in people.chunks(store::rows_per_statement(COLUMNS)) {
+    for chunk in store::chunks(people, COLUMNS) {
         store::within!(tx, conn => {
             let mut query = QueryBuilder::new(
                 "INSERT INTO profiles (tenant_id, profile_id, partition, order_count, due_us, state) ",
@@ -175,7 +195,7 @@ pub(crate) async fn save(
 /// Removes people with their orders and values.
 pub(crate) async fn remove(tx: &mut Tx, tenant: &TenantId, profile_ids: &[&str]) -> Result<(), Error> {
     for table in ["profiles", "orders", "buyers"] {
-        for chunk in profile_ids.chunks(store::rows_per_statement(1)) {
+        for chunk in store::chunks(profile_ids, 1) {
             store::within!(tx, conn => {
                 let mut query = QueryBuilder::new("DELETE FROM ");
                 query.push(table).push(" WHERE tenant_id = ").push_bind(tenant.to_string());
@@ -194,4 +214,4 @@ fn unpack_all(rows: Vec<(String, Vec<u8>)>) -> Result<Vec<Found>, Error> {
 
 /// Every statement that stands as a constant, to be prepared by a test on both engines.
 #[cfg(test)]
-pub(crate) const STATEMENTS: [&str; 4] = [FIND, AFTER, DUE, FIRST_DUE];
+pub(crate) const STATEMENTS: [&str; 5] = [FIND, AFTER, DUE, DUE_PARTITIONS, FIRST_DUE];

@@ -157,7 +157,7 @@ pub(crate) async fn members(
 /// Writes down who came in.
 pub(crate) async fn enter(tx: &mut Tx, tenant: &TenantId, memberships: &[StoredMembership<'_>]) -> Result<(), Error> {
     const COLUMNS: usize = 4;
-    for chunk in memberships.chunks(store::rows_per_statement(COLUMNS)) {
+    for chunk in store::chunks(memberships, COLUMNS) {
         store::within!(tx, conn => {
             let mut query =
                 QueryBuilder::new("INSERT INTO memberships (tenant_id, segment_id, profile_id, enter_us) ");
@@ -178,7 +178,7 @@ pub(crate) async fn enter(tx: &mut Tx, tenant: &TenantId, memberships: &[StoredM
 
 /// Strikes out who left: (segment, person).
 pub(crate) async fn leave(tx: &mut Tx, tenant: &TenantId, memberships: &[(&str, &str)]) -> Result<(), Error> {
-    for chunk in memberships.chunks(store::rows_per_statement(2)) {
+    for chunk in store::chunks(memberships, 2) {
         store::within!(tx, conn => {
             let mut query = QueryBuilder::new("DELETE FROM memberships WHERE tenant_id = ");
             query.push_bind(tenant.to_string()).push(" AND (segment_id, profile_id) IN (");

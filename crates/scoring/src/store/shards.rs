@@ -4,6 +4,7 @@ use kit::TenantId;
 use store::{Db, Error, Tx};
 
 use super::blob::{pack_cuts, unpack_cuts};
+use crate::domain::DAY_US;
 use crate::domain::judge::JudgingCuts;
 
 const LOCK: &str = "
@@ -26,39 +27,50 @@ const PARTITIONS: &str = "
      WHERE tenant_id = $1
      ORDER BY partition";
 const BEHIND: &str = "
-    SELECT shards.tenant_id, shards.partition
+    SELECT shards.tenant_id
       FROM shards
       JOIN benches ON benches.tenant_id = shards.tenant_id
      WHERE shards.judged_rules < benches.rules_version OR shards.judged_cuts < benches.cuts_version
-     ORDER BY shards.tenant_id, shards.partition
+     ORDER BY shards.tenant_id
      LIMIT 1";
+const BEHIND_OF: &str = "
+    SELECT shards.partition
+      FROM shards
+      JOIN benches ON benches.tenant_id = shards.tenant_id
+     WHERE shards.tenant_id = $1
+       AND (shards.judged_rules < benches.rules_version OR shards.judged_cuts < benches.cuts_version)
+     ORDER BY shards.partition";
 const VERSIONS: &str = "
     SELECT rules_version, cuts_version
       FROM benches
      WHERE tenant_id = $1";
 const NEXT_RULES: &str = "
-    INSERT INTO benches (tenant_id, rules_version, cuts_version, cuts_as_of_us, cuts_order_changes, cuts)
-    VALUES ($1, 1, 0, 0, 0, $2)
+    INSERT INTO benches (tenant_id, rules_version, reads_cuts, cuts_version, cuts_as_of_us, cuts_order_changes, cuts)
+    VALUES ($1, 1, 0, 0, 0, 0, $2)
     ON CONFLICT (tenant_id) DO UPDATE SET rules_version = benches.rules_version + 1
     RETURNING rules_version";
+const SAVE_READS_CUTS: &str = "
+    UPDATE benches
+       SET reads_cuts = $2
+     WHERE tenant_id = $1";
 const CUTS: &str = "
     SELECT cuts_version, cuts_as_of_us, cuts
       FROM benches
      WHERE tenant_id = $1";
 /// Does nothing when another replica was faster.
 const SAVE_CUTS: &str = "
-    INSERT INTO benches (tenant_id, rules_version, cuts_version, cuts_as_of_us, cuts_order_changes, cuts)
-    VALUES ($1, 0, $2, $3, $4, $5)
+    INSERT INTO benches (tenant_id, rules_version, reads_cuts, cuts_version, cuts_as_of_us, cuts_order_changes, cuts)
+    VALUES ($1, 0, 0, $2, $3, $4, $5)
     ON CONFLICT (tenant_id) DO UPDATE
        SET cuts_version = excluded.cuts_version, cuts_as_of_us = excluded.cuts_as_of_us,
            cuts_order_changes = excluded.cuts_order_changes, cuts = excluded.cuts
      WHERE benches.cuts_version = excluded.cuts_version - 1";
 const FRESHNESS: &str = "
     SELECT shards.tenant_id, CAST(SUM(shards.order_changes) AS BIGINT),
-           COALESCE(MAX(benches.cuts_order_changes), 0), COALESCE(MAX(benches.cuts_as_of_us), 0),
-           COALESCE(MAX(benches.cuts_version), 0)
+           MAX(benches.cuts_order_changes), MAX(benches.cuts_as_of_us)
       FROM shards
-      LEFT JOIN benches ON benches.tenant_id = shards.tenant_id
+      JOIN benches ON benches.tenant_id = shards.tenant_id
+     WHERE benches.reads_cuts = 1
      GROUP BY shards.tenant_id
      ORDER BY shards.tenant_id";
 const CHANGES: &str = "
@@ -83,7 +95,10 @@ pub(crate) struct Shard {
     pub(crate) pass_after: String,
 }
 
-/// How fresh the cuts of a tenant are.
+/// How long moved ranks may go unnoticed, by the tenant's clock.
+const REFRESH_US: i64 = 5 * 60 * 1_000_000;
+
+/// How fresh the cuts are of a tenant with rules that read them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Freshness {
     /// Which tenant.
@@ -94,8 +109,16 @@ pub(crate) struct Freshness {
     pub(crate) cuts_order_changes: i64,
     /// The instant that the cuts count recency to, in microseconds since the Unix epoch.
     pub(crate) cuts_as_of_us: i64,
-    /// Version of the cuts; 0 before the first.
-    pub(crate) cuts_version: i64,
+}
+
+impl Freshness {
+    /// Whether to cut anew: at midnight (UTC), because recency has moved, and five minutes after the last time if orders have
+    /// changed.
+    pub(crate) fn is_stale(&self, now_us: i64) -> bool {
+        let changed = self.order_changes != self.cuts_order_changes;
+        now_us.div_euclid(DAY_US) != self.cuts_as_of_us.div_euclid(DAY_US)
+            || changed && now_us >= self.cuts_as_of_us.saturating_add(REFRESH_US)
+    }
 }
 
 /// Takes the lock of a shard until the transaction ends: nobody else changes its people meanwhile.
@@ -148,9 +171,14 @@ pub(crate) async fn save_pass(tx: &mut Tx, tenant: &TenantId, partition: u32, sh
     Ok(())
 }
 
-/// Returns a shard whose people are to be judged again.
-pub(crate) async fn behind(db: &Db) -> Result<Option<(String, i64)>, Error> {
-    Ok(store::on!(db, pool => sqlx::query_as(BEHIND).fetch_optional(pool).await)?)
+/// Returns a tenant some of whose people are to be judged again.
+pub(crate) async fn behind(db: &Db) -> Result<Option<String>, Error> {
+    Ok(store::on!(db, pool => sqlx::query_scalar(BEHIND).fetch_optional(pool).await)?)
+}
+
+/// Returns the shards of a tenant whose people are to be judged again.
+pub(crate) async fn behind_of(db: &Db, tenant: &TenantId) -> Result<Vec<i64>, Error> {
+    Ok(store::on!(db, pool => sqlx::query_scalar(BEHIND_OF).bind(tenant.as_str()).fetch_all(pool).await)?)
 }
 
 /// Returns the versions of rules and cuts; 0 before the first.
@@ -175,6 +203,19 @@ pub(crate) async fn next_rules_version(tx: &mut Tx, tenant: &TenantId) -> Result
     Ok(store::within!(tx, conn => {
         sqlx::query_scalar(NEXT_RULES).bind(tenant.as_str()).bind(none).fetch_one(&mut *conn).await
     })?)
+}
+
+/// Writes down whether some rule reads what a refresh of the cuts may change.
+pub(crate) async fn save_reads_cuts(tx: &mut Tx, tenant: &TenantId, reads_cuts: bool) -> Result<(), Error> {
+    store::within!(tx, conn => {
+        sqlx::query(SAVE_READS_CUTS)
+            .bind(tenant.as_str())
+            .bind(i64::from(reads_cuts))
+            .execute(&mut *conn)
+            .await
+            .map(|_| ())
+    })?;
+    Ok(())
 }
 
 type CutsRow = (i64, i64, Vec<u8>);
@@ -219,15 +260,12 @@ pub(crate) async fn save_cuts(
     Ok(())
 }
 
-/// Returns how fresh the cuts of each tenant are.
+/// Returns how fresh the cuts are of each tenant with rules that read them.
 pub(crate) async fn freshness(db: &Db) -> Result<Vec<Freshness>, Error> {
-    let rows: Vec<(String, i64, i64, i64, i64)> =
-        store::on!(db, pool => sqlx::query_as(FRESHNESS).fetch_all(pool).await)?;
-    let fresh =
-        |(tenant_id, order_changes, cuts_order_changes, cuts_as_of_us, cuts_version): (String, i64, i64, i64, i64)| {
-            let tenant = self::tenant(&tenant_id)?;
-            Ok(Freshness { tenant, order_changes, cuts_order_changes, cuts_as_of_us, cuts_version })
-        };
+    let rows: Vec<(String, i64, i64, i64)> = store::on!(db, pool => sqlx::query_as(FRESHNESS).fetch_all(pool).await)?;
+    let fresh = |(tenant_id, order_changes, cuts_order_changes, cuts_as_of_us): (String, i64, i64, i64)| {
+        Ok(Freshness { tenant: self::tenant(&tenant_id)?, order_changes, cuts_order_changes, cuts_as_of_us })
+    };
     rows.into_iter().map(fresh).collect()
 }
 
@@ -243,5 +281,18 @@ pub(crate) fn tenant(tenant_id: &str) -> Result<TenantId, Error> {
 
 /// Every statement that stands as a constant, to be prepared by a test on both engines.
 #[cfg(test)]
-pub(crate) const STATEMENTS: [&str; 11] =
-    [LOCK, COUNT_CHANGES, SAVE_PASS, PARTITIONS, BEHIND, VERSIONS, NEXT_RULES, CUTS, SAVE_CUTS, FRESHNESS, CHANGES];
+pub(crate) const STATEMENTS: [&str; 13] = [
+    LOCK,
+    COUNT_CHANGES,
+    SAVE_PASS,
+    PARTITIONS,
+    BEHIND,
+    BEHIND_OF,
+    VERSIONS,
+    NEXT_RULES,
+    SAVE_READS_CUTS,
+    CUTS,
+    SAVE_CUTS,
+    FRESHNESS,
+    CHANGES,
+];

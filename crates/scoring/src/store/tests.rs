@@ -10,6 +10,7 @@ use crate::domain::judge::JudgingCuts;
 use crate::domain::rfm::{Buyer, Cuts};
 use crate::domain::state::{Membership, State};
 use crate::store::buyers::Changed;
+use crate::store::shards::Freshness;
 
 fn shop() -> TenantId {
     "shop".parse().unwrap()
@@ -110,7 +111,7 @@ async fn who_is_due_is_found_and_whoever_is_removed_is_gone() {
         tx.commit().await.unwrap();
         assert_eq!(early.iter().map(|found| found.0.as_str()).collect::<Vec<_>>(), ["b"]);
         assert_eq!(all.iter().map(|found| found.0.as_str()).collect::<Vec<_>>(), ["b", "a"]);
-        assert_eq!(profiles::first_due(&db).await.unwrap(), Some(("shop".into(), 1, 10)));
+        assert_eq!(profiles::first_due(&db).await.unwrap(), Some(("shop".into(), 10)));
 
         let mut tx = db.begin().await.unwrap();
         profiles::remove(&mut tx, &shop(), &["a", "b"]).await.unwrap();
@@ -120,7 +121,7 @@ async fn who_is_due_is_found_and_whoever_is_removed_is_gone() {
 
         assert_eq!(here, ["c"]);
         assert_eq!(after.len(), 1);
-        assert_eq!(profiles::first_due(&db).await.unwrap(), Some(("shop".into(), 2, 20)));
+        assert_eq!(profiles::first_due(&db).await.unwrap(), Some(("shop".into(), 20)));
     }
 }
 
@@ -176,7 +177,8 @@ async fn a_shard_is_locked_counted_and_passed_over() {
         assert_eq!(shards::next_rules_version(&mut tx, &shop()).await.unwrap(), 2);
         shards::lock_all(&mut tx, &shop()).await.unwrap();
         tx.commit().await.unwrap();
-        assert_eq!(shards::behind(&db).await.unwrap(), Some(("shop".into(), 4)));
+        assert_eq!(shards::behind(&db).await.unwrap(), Some("shop".into()));
+        assert_eq!(shards::behind_of(&db, &shop()).await.unwrap(), [4]);
 
         let mut tx = db.begin().await.unwrap();
         let mut shard = shards::lock(&mut tx, &shop(), 4).await.unwrap();
@@ -197,13 +199,30 @@ async fn of_two_replicas_that_cut_at_once_one_wins() {
             let mut tx = db.begin().await.unwrap();
             shards::lock(&mut tx, &shop(), 0).await.unwrap();
             shards::save_cuts(&mut tx, &shop(), &cuts(as_of_us), as_of_us).await.unwrap();
+            shards::save_reads_cuts(&mut tx, &shop(), true).await.unwrap();
             tx.commit().await.unwrap();
         }
 
         assert_eq!(shards::cuts(&db, &shop()).await.unwrap(), cuts(10));
         let fresh = shards::freshness(&db).await.unwrap();
-        assert_eq!((fresh[0].cuts_version, fresh[0].cuts_order_changes, fresh[0].cuts_as_of_us), (1, 10, 10));
+        assert_eq!((fresh[0].cuts_order_changes, fresh[0].cuts_as_of_us), (10, 10));
+
+        let mut tx = db.begin().await.unwrap();
+        shards::save_reads_cuts(&mut tx, &shop(), false).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(shards::freshness(&db).await.unwrap(), []);
     }
+}
+
+#[test]
+fn cuts_are_stale_at_midnight_and_five_minutes_after_orders_change() {
+    let fresh =
+        |order_changes| Freshness { tenant: shop(), order_changes, cuts_order_changes: 7, cuts_as_of_us: 1_000_000 };
+
+    assert!(!fresh(7).is_stale(86_399_999_999));
+    assert!(fresh(7).is_stale(86_400_000_000));
+    assert!(!fresh(8).is_stale(300_999_999));
+    assert!(fresh(8).is_stale(301_000_000));
 }
 
 #[tokio::test]

@@ -81,7 +81,10 @@ impl Shop {
         let authority = Authority::new(b"a secret for tests only");
         let profiles = EventLog::new(db.clone(), "profiles", LogOptions::default(), clock.clone(), &metrics);
         let identity = Services::new("identity", authority.clone(), Metrics::new(), Readiness::new())
-            .add(LogServiceServer::new(profiles.service()).max_decoding_message_size(kit::MAX_MESSAGE_BYTES))
+            .add(
+                LogServiceServer::new(profiles.service(&Shutdown::new()))
+                    .max_decoding_message_size(kit::MAX_MESSAGE_BYTES),
+            )
             .build();
         let service = ChannelOptions::new(Credential::service(&authority, "scoring"));
         let deps = Deps {
@@ -252,7 +255,9 @@ impl Shop {
             let text = match score.body.unwrap() {
                 score_record::Body::SegmentEntered(entered) => {
                     let how = if entered.backfilled { " backfilled" } else { "" };
-                    format!("{} +{} {}{how}", score.profile_id, entered.segment_id, time(&entered.enter_time))
+                    let former = entered.former_enter_time;
+                    let former = former.map(|_| format!(" not {}", time(&former))).unwrap_or_default();
+                    format!("{} +{} {}{how}{former}", score.profile_id, entered.segment_id, time(&entered.enter_time))
                 }
                 score_record::Body::SegmentExited(exited) => {
                     format!("{} -{} {}", score.profile_id, exited.segment_id, time(&exited.exit_time))

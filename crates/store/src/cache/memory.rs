@@ -23,6 +23,8 @@ struct Entry {
 enum Value {
     Counter(i64),
     Bytes(Vec<u8>),
+    /// When a bucket has paid its debt and is full.
+    FullAt(Instant),
 }
 
 impl Memory {
@@ -49,6 +51,7 @@ impl Memory {
             Value::Bytes(bytes) => Some(bytes.clone()),
             // As Redis shows a counter.
             Value::Counter(count) => Some(count.to_string().into_bytes()),
+            Value::FullAt(_) => None,
         }
     }
 
@@ -66,6 +69,21 @@ impl Memory {
         }
         entries.insert(key.to_owned(), Entry { value: Value::Bytes(value.to_vec()), expires: now + ttl });
         true
+    }
+
+    pub(crate) fn draw(&self, key: &str, cost: Duration, burst: Duration) -> Duration {
+        let now = Instant::now();
+        let mut entries = self.entries(now);
+        let full_at = match entries.get(key) {
+            Some(Entry { value: Value::FullAt(full_at), .. }) => (*full_at).max(now),
+            _ => now,
+        };
+        let wait = full_at.duration_since(now).saturating_sub(burst);
+        if wait.is_zero() {
+            let full_at = full_at + cost;
+            entries.insert(key.to_owned(), Entry { value: Value::FullAt(full_at), expires: full_at });
+        }
+        wait
     }
 
     pub(crate) fn remove(&self, key: &str) {

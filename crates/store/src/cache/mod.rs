@@ -78,6 +78,17 @@ impl Cache {
         }
     }
 
+    /// Spends `cost` of the time of a bucket that fills as fast as time passes and holds `burst`.
+    ///
+    /// Returns zero when it was spent, otherwise how long to wait before trying again. Whoever finds anything left may
+    /// spend any cost: the bucket is in debt afterwards, and nothing can be spent until time has paid it back.
+    pub async fn draw(&self, key: &str, cost: Duration, burst: Duration) -> Result<Duration, Error> {
+        match self {
+            Self::Memory(memory) => Ok(memory.draw(key, cost, burst)),
+            Self::Redis(redis) => redis.draw(key, cost, burst).await,
+        }
+    }
+
     /// Forgets `key`.
     pub async fn remove(&self, key: &str) -> Result<(), Error> {
         match self {

@@ -16,6 +16,17 @@ const INCREMENT: &str = "
     if redis.call('PTTL', KEYS[1]) < 0 then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
     return sum";
 
+/// The bucket is kept as the moment at which it is full, in microseconds of the server's clock.
+const DRAW: &str = "
+    local time = redis.call('TIME')
+    local now = time[1] * 1000000 + time[2]
+    local full_at = math.max(tonumber(redis.call('GET', KEYS[1]) or now), now)
+    local wait = full_at - now - tonumber(ARGV[2])
+    if wait > 0 then return wait end
+    full_at = full_at + tonumber(ARGV[1])
+    redis.call('SET', KEYS[1], string.format('%.0f', full_at), 'PX', math.ceil((full_at - now) / 1000) + 1)
+    return 0";
+
 /// A Redis server; connects again by itself.
 #[derive(Clone)]
 pub struct Redis {
@@ -49,6 +60,13 @@ impl Redis {
         let answer: Option<String> =
             self.ask(redis::cmd("SET").arg(key).arg(value).arg("NX").arg("PX").arg(milliseconds(ttl))).await?;
         Ok(answer.is_some())
+    }
+
+    pub(crate) async fn draw(&self, key: &str, cost: Duration, burst: Duration) -> Result<Duration, Error> {
+        let micros = |time: Duration| i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
+        let wait: u64 =
+            self.ask(redis::cmd("EVAL").arg(DRAW).arg(1).arg(key).arg(micros(cost)).arg(micros(burst))).await?;
+        Ok(Duration::from_micros(wait))
     }
 
     pub(crate) async fn remove(&self, key: &str) -> Result<(), Error> {

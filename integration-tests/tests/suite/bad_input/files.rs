@@ -47,6 +47,7 @@ fn named(error: &ImportError) -> &'static str {
         ImportError::UnusableColumn { .. } => "unusable column",
         ImportError::Broken { .. } => "broken",
         ImportError::Rejects { .. } => "rejects",
+        ImportError::Progress { .. } => "progress",
         ImportError::Call { .. } => "call",
     }
 }

@@ -89,6 +89,8 @@ fn access(calls: &mut Vec<Call>, alpha: &Neighbour) {
                 REFUSED,
             ),
             ("comptoir.gateway.v1.AccessService/ListTenants", Operator, json!({}), REFUSED),
+            // No read, because it changes by itself; whose records it counts is a test of the gateway.
+            ("comptoir.gateway.v1.OperationsService/ListFollowerLags", Write, json!({}), OWN),
         ],
     );
 }
@@ -112,12 +114,53 @@ fn ingestion(calls: &mut Vec<Call>, alpha: &Neighbour) {
                 json!({"sourceId": source}),
                 NONE_OR_NOTHING,
             ),
+            ("comptoir.ingestion.v1.ContextService/ListSignals", Read, json!({}), OWN),
             ("comptoir.ingestion.v1.SourceService/GetSource", Read, json!({"sourceId": source}), NONE),
             ("comptoir.ingestion.v1.SourceService/ListSources", Read, json!({}), OWN),
             (
                 "comptoir.ingestion.v1.DeadLetterService/ListDeadLetters",
                 Read,
                 json!({"sourceId": source}),
+                NONE_OR_NOTHING,
+            ),
+            (
+                "comptoir.ingestion.v1.DeadLetterService/SummarizeDeadLetters",
+                Read,
+                json!({"sourceId": source}),
+                NONE_OR_NOTHING,
+            ),
+            ("comptoir.ingestion.v1.TrackingPlanService/GetTrackingPlan", Read, json!({"sourceId": source}), NONE),
+            ("comptoir.ingestion.v1.TrackingPlanService/ListTrackingPlans", Read, json!({}), OWN),
+            (
+                "comptoir.ingestion.v1.TrackingPlanService/TryTrackingPlan",
+                Read,
+                json!({"plan": {"sourceId": source}}),
+                NONE,
+            ),
+            ("comptoir.ingestion.v1.TrackingPlanService/DraftTrackingPlan", Read, json!({"sourceId": source}), NONE),
+            ("comptoir.ingestion.v1.TrackingPlanService/ListViolations", Read, json!({"sourceId": source}), NONE),
+            (
+                "comptoir.ingestion.v1.TrackingPlanService/PutTrackingPlan",
+                Write,
+                json!({"plan": {"sourceId": source, "unplannedMode": "MODE_QUARANTINE"}}),
+                NONE,
+            ),
+            (
+                "comptoir.ingestion.v1.TrackingPlanService/DeleteTrackingPlan",
+                Write,
+                json!({"sourceId": source}),
+                NONE_OR_NOTHING,
+            ),
+            (
+                "comptoir.ingestion.v1.SourceService/SetSourceQuota",
+                Write,
+                json!({"sourceId": source, "quota": {"eventsPerSecond": 1}}),
+                NONE,
+            ),
+            (
+                "comptoir.ingestion.v1.DeadLetterService/MendDeadLetters",
+                Write,
+                json!({"filter": {"sourceId": source}}),
                 NONE_OR_NOTHING,
             ),
             (

@@ -12,7 +12,10 @@ use proto::{
     gateway::v1::ListApiKeysRequest,
     google::r#type::Money,
     identity::v1::{GetProfileRequest, get_profile_request::Key},
-    ingestion::v1::{GetSourceRequest, Source},
+    ingestion::v1::{
+        GetSourceRequest, PutTrackingPlanRequest, Source, TrackingPlan, tracking_plan::Rule,
+        tracking_plan_service_client::TrackingPlanServiceClient,
+    },
     recommendation::v1::{Product, UpsertProductsRequest},
     scoring::v1::{PutSegmentRequest, Segment},
     r#type::v1::Identifier,
@@ -60,6 +63,11 @@ pub(super) async fn settle_in(subject: &Embedded, tenant_id: &str) -> anyhow::Re
     };
     let created = api.create_source(source).await?;
     let source_id = created.source.context("a created source")?.source_id;
+
+    let rule = Rule { event_name: SECRET.into(), schema_json: "{}".into() };
+    let plan = TrackingPlan { source_id: source_id.clone(), rules: vec![rule], ..TrackingPlan::default() };
+    let request = PutTrackingPlanRequest { plan: Some(plan), ..PutTrackingPlanRequest::default() };
+    TrackingPlanServiceClient::new(api.channel()).put_tracking_plan(request).await?;
 
     let noon = scenario::start() + Duration::hours(12);
     subject.set_intake(noon);

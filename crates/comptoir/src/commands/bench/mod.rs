@@ -1,5 +1,10 @@
 //! Measurements that anyone can repeat.
 
+mod collect;
+mod crash;
+mod dedupe;
+mod host;
+mod http;
 mod load;
 mod pipeline;
 
@@ -16,6 +21,18 @@ pub(super) struct Args {
 enum What {
     /// Events from the collector through all six services until every follower has caught up
     Pipeline(pipeline::Args),
+    /// How fast the collector takes events: HTTP and gRPC, as fast as it goes and at constant rates
+    Collect(collect::Args),
+    /// Kill the collector at random moments under load, then look for every acknowledged event in the log
+    Crash(crash::Args),
+    /// What exact deduplication costs in time, writes and space as its window fills
+    Dedupe(dedupe::Args),
+    /// Gateway and ingestion alone; the other benchmarks run this as a process of its own
+    #[command(hide = true)]
+    Host(host::Args),
+    /// Send events made in advance; `collect` runs this as a process of its own
+    #[command(hide = true)]
+    Generate(collect::generate::Args),
     /// Send events as fast as they are taken; the other benchmarks run this as a process of its own
     #[command(hide = true)]
     Load(load::Args),
@@ -24,6 +41,11 @@ enum What {
 pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     match args.what {
         What::Pipeline(args) => pipeline::run(args).await,
+        What::Collect(args) => collect::run(args).await,
+        What::Crash(args) => crash::run(args).await,
+        What::Dedupe(args) => dedupe::run(args).await,
+        What::Host(args) => host::run(args).await,
+        What::Generate(args) => collect::generate::run(args).await,
         What::Load(args) => load::run(args).await,
     }
 }

@@ -5,14 +5,14 @@ mod report;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use anyhow::Context;
+use campaign::sink::Sink;
 use clap::Args as ClapArgs;
 use kit::Clock;
 use simulator::{World, WorldConfig};
 use tokio::net::TcpListener;
 
-use super::{Settings, quiet_telemetry, up::stop_on_signal};
+use super::{Settings, quiet_telemetry};
 use crate::{
-    mailbox::Mailbox,
     platform::{Clocks, Platform},
     progress::Progress,
     shop,
@@ -66,9 +66,9 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     config.access.calls_per_second = 0;
     config.access.collects_per_second = 0;
     let telemetry = quiet_telemetry(&config)?;
-    let mailbox = Mailbox::start().await?;
-    config.smtp.host = mailbox.address().ip().to_string();
-    config.smtp.port = mailbox.address().port();
+    let post = Sink::start().await?;
+    config.smtp.host = post.address().ip().to_string();
+    config.smtp.port = post.address().port();
 
     let progress = Progress::begin("opening the services", 0);
     let start = world.config().start;
@@ -83,7 +83,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     let mut progress = Progress::begin("living the year", world.delivered_events());
     let routes = platform.routes();
     let lived =
-        shop::live(&platform, &shop, &world, || Ok(Web::Local(routes.clone())), &mailbox, |events| progress.at(events))
+        shop::live(&platform, &shop, &world, || Ok(Web::Local(routes.clone())), &post, |events| progress.at(events))
             .await
             .context("the year broke off")?;
     stages.push(("living the year", progress.end(&format!("{} events, {} mails", lived.events, lived.mails))));
@@ -122,7 +122,7 @@ async fn serve(args: &Args, platform: &Platform, key: &str) -> anyhow::Result<()
         .await
         .with_context(|| format!("{} cannot be bound; try --listen 127.0.0.1:0", args.listen))?;
     let address = listener.local_addr()?;
-    stop_on_signal(platform)?;
+    kit::binary::stop_on_signal(platform.shutdown())?;
     println!("\nBrowse it (Ctrl-C ends):\n");
     println!("  export KEY={key}");
     for (method, body) in [

@@ -3,6 +3,7 @@
 mod csv_files;
 mod online_retail;
 mod parquet_files;
+mod records;
 mod sending;
 
 use std::path::{Path, PathBuf};

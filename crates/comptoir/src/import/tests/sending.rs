@@ -8,6 +8,7 @@ use std::{
 use futures::Stream;
 use kit::channel::{Channel, ChannelOptions, Credential, local};
 use proto::{
+    event::v1::{Event, Medium, Party, event::Body},
     ingestion::v1::{
         CollectHttpRequest, CollectHttpResponse, CollectRequest, CollectResponse, CollectStreamRequest,
         CollectStreamResponse, SummarizeEventsRequest, SummarizeEventsResponse, Verdict,
@@ -22,30 +23,41 @@ use proto::{
 };
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{super::*, HEADER, PLAIN, now, order_of, write};
+use super::{super::*, HEADER, PLAIN, now, write};
 
 /// Ingestion and catalogue as far as an import sees them.
 #[derive(Clone, Default)]
-struct Shop(Arc<Mutex<Seen>>);
+pub(super) struct Shop(pub(super) Arc<Mutex<Seen>>);
 
 #[derive(Default)]
-struct Seen {
+pub(super) struct Seen {
     /// Failures still to come.
     failures: Vec<kit::Error>,
-    batches: Vec<usize>,
+    /// One failure after so many requests that go well.
+    fail_after: Option<(usize, kit::Error)>,
+    pub(super) batches: Vec<usize>,
     messages: BTreeSet<String>,
-    products: BTreeMap<String, Product>,
+    /// The events that were new, in their order.
+    pub(super) events: Vec<Event>,
+    pub(super) products: BTreeMap<String, Product>,
 }
 
 impl Shop {
-    fn channel(&self) -> Channel {
+    pub(super) fn channel(&self) -> Channel {
         let routes = tonic::service::Routes::new(IngestionServiceServer::new(self.clone()))
             .add_service(CatalogueServiceServer::new(self.clone()));
         local(routes, ChannelOptions::new(Credential::none()).retries(0))
     }
 
-    fn fail_with(&self, failures: impl IntoIterator<Item = kit::Error>) {
+    pub(super) fn fail_with(&self, failures: impl IntoIterator<Item = kit::Error>) {
         self.0.lock().unwrap().failures = failures.into_iter().collect();
+    }
+}
+
+impl Shop {
+    /// Lets one request fail after so many that go well.
+    pub(super) fn fail_after(&self, requests: usize, failure: kit::Error) {
+        self.0.lock().unwrap().fail_after = Some((requests, failure));
     }
 }
 
@@ -56,15 +68,21 @@ impl IngestionService for Shop {
         if let Some(failure) = seen.failures.pop() {
             return Err(failure.into());
         }
+        if seen.fail_after.as_ref().is_some_and(|(after, _)| *after == seen.batches.len())
+            && let Some((_, failure)) = seen.fail_after.take()
+        {
+            return Err(failure.into());
+        }
         let request = request.into_inner();
         assert_eq!(request.source_id, "source-1");
         seen.batches.push(request.events.len());
-        let verdict = |event: &proto::event::v1::Event| {
-            if order_of(event).order_id == "13" {
+        let verdict = |event: &Event| {
+            if matches!(&event.body, Some(Body::OrderActivity(order)) if order.order_id == "13") {
                 let reason = "CURRENCY_UNKNOWN".into();
                 return Verdict { outcome: Outcome::Quarantined.into(), reason, ..Verdict::default() };
             }
             let fresh = seen.messages.insert(event.message_id.clone());
+            seen.events.extend(fresh.then(|| event.clone()));
             let outcome = if fresh { Outcome::Accepted } else { Outcome::Duplicate };
             Verdict { outcome: outcome.into(), ..Verdict::default() }
         };
@@ -155,6 +173,20 @@ async fn an_import_sends_everything_and_a_second_one_adds_nothing() {
 
     assert_eq!((second.accepted, second.duplicates, second.events_quarantined()), (0, 1_799, 1));
     assert_eq!(second.turnover, first.turnover);
+}
+
+#[tokio::test]
+async fn orders_say_whose_knowledge_they_are() {
+    let mut bench = bench(1);
+    let mapping = format!("{PLAIN}\n[provenance]\nparty = \"second\"\nmedium = \"offline\"");
+    bench.options.mapping = Mapping::parse(&mapping).unwrap();
+
+    import_orders(bench.options, Some(bench.shop.channel()), |_, _, _| {}).await.unwrap();
+
+    let seen = bench.shop.0.lock().unwrap();
+    let provenance = seen.events[0].provenance.as_ref().unwrap();
+    assert_eq!((provenance.party(), provenance.medium()), (Party::Second, Medium::Offline));
+    assert!(provenance.library.starts_with("comptoir-import/"));
 }
 
 #[tokio::test]

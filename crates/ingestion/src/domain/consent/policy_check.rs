@@ -36,7 +36,7 @@ pub(crate) fn check(policy: &ConsentPolicy) -> Result<(), Error> {
         let field = format!("policy.defaults[{index}].countries");
         violations.check(known, &field, "must be 1 to 250 codes of ISO 3166-1 alpha-2, EU or EEA");
         let said = !matches!(ConsentDefault::try_from(default.action), Ok(ConsentDefault::Unspecified) | Err(_));
-        violations.check(said, &format!("policy.defaults[{index}].action"), "must be grant, deny or ask");
+        violations.check(said, format!("policy.defaults[{index}].action"), "must be grant, deny or ask");
     }
     violations.check(ConsentDefault::try_from(policy.otherwise).is_ok(), "policy.otherwise", "must be a known value");
     violations.check(

@@ -12,7 +12,6 @@ use super::tables::Purpose;
 use super::tcf::TcString;
 use super::us::OptOuts;
 use super::{google, gpp};
-use crate::domain::instant;
 
 /// One answer, and what it rests on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,7 +95,7 @@ impl Reading {
             let purpose = policy.purpose(Vocabulary::TcfSpecialFeature, &number.to_string());
             tally.tell(purpose, tc_string.has_special_feature(number));
         }
-        let updated = instant::to_timestamp(tc_string.updated_us).seconds;
+        let updated = tc_string.updated_us / 1_000_000;
         let (cmp, list) = (tc_string.cmp_id, tc_string.vendor_list_version);
         let proof = format!("IAB TCF, CMP {cmp}, vendor list {list}, updated at {updated} s since 1970");
         self.take(tally, basis, proof);

@@ -111,7 +111,7 @@ pub(super) fn named(source: &str) -> Option<Site> {
     };
     // "google" is the search, whatever else of theirs is in the table.
     let found = site(&format!("{lower}.")).or_else(by_source).or_else(|| site(&lower));
-    found.or_else(|| match lower.as_str() {
+    found.or(match lower.as_str() {
         "fb" | "meta" => Some(Site { source: "facebook", channel: "social" }),
         "ig" => Some(Site { source: "instagram", channel: "social" }),
         "x" => Some(Site { source: "twitter", channel: "social" }),

@@ -66,8 +66,8 @@ impl<'a> Reader<'a> {
         let call = call(&members, shared)?;
         let event = Event {
             message_id: message_id(&mut members)?,
-            event_time: claimed_time(&members, shared)?.map(instant::to_timestamp),
-            sent_time: sent_time(&members, shared).map(instant::to_timestamp),
+            event_time: claimed_time(&members, shared)?.map(kit::time::timestamp),
+            sent_time: sent_time(&members, shared).map(kit::time::timestamp),
             ..Event::default()
         };
         for key in ENVELOPE {

@@ -14,4 +14,4 @@ mod tests;
 
 pub(crate) use consent::take_signals;
 pub(crate) use message::{HttpArrival, kept_payload, read};
-pub(crate) use request::{BodyError, Request, Route, Shared, split};
+pub(crate) use request::{BodyError, Call, Request, Route, Shared, split};

@@ -8,13 +8,13 @@ use proto::google::r#type::Money;
 use proto::r#type::v1::ConsentState;
 
 use super::*;
-use crate::domain::currency::Currency;
 use crate::domain::finish::{Arrival, Ready};
-use crate::domain::instant::to_timestamp;
 use crate::domain::json::Json;
 use crate::domain::json_scan::mend_escapes;
 use crate::domain::problem::{Problem, Reason};
 use crate::domain::source::{Edge, SourceProfile};
+use kit::Currency;
+use kit::time::timestamp;
 
 const NOON_US: i64 = 1_748_779_200_000_000;
 
@@ -26,6 +26,7 @@ fn source() -> SourceProfile {
         medium: Medium::Online,
         default_currency: Currency::parse("GBP"),
         edge: Edge::default(),
+        controls: Default::default(),
     }
 }
 
@@ -164,8 +165,8 @@ fn what_a_batch_shares_lies_under_each_event() {
     assert_eq!((context.ip.as_str(), context.locale.as_str()), ("1.1.1.0", "fr-FR"));
     assert_eq!(text(&context.extra_json), r#"{"integrations":{"All":true}}"#);
     let hour_us = 3_600_000_000;
-    assert_eq!(event.original_time, Some(to_timestamp(NOON_US - 4 * hour_us)));
-    assert_eq!(event.event_time, Some(to_timestamp(NOON_US - hour_us)), "the clock was three hours slow");
+    assert_eq!(event.original_time, Some(timestamp(NOON_US - 4 * hour_us)));
+    assert_eq!(event.event_time, Some(timestamp(NOON_US - hour_us)), "the clock was three hours slow");
     assert_eq!(event.message_id, "drawn");
 }
 

@@ -4,7 +4,7 @@ use super::*;
 use crate::domain::{
     DAY_US, MINUTE_US,
     batch::Batch,
-    order::Telling,
+    order::{Telling, testing::lines},
     signal::{Act, Deed, Signal},
 };
 
@@ -55,8 +55,7 @@ impl Shop {
         let mut key = [0; 16];
         key[..4].copy_from_slice(&self.orders.to_be_bytes());
         let time_us = NOW - days_ago * DAY_US;
-        let products = products.iter().map(|product| product.to_string()).collect();
-        self.did(profile_id, time_us, Act::Order(key, Telling::Placed { time_us, event: key, products }))
+        self.did(profile_id, time_us, Act::Order(key, Telling::Placed { time_us, event: key, lines: lines(products) }))
     }
 
     fn viewed(self, profile_id: &str, minutes_ago: i64, product_id: &str) -> Self {

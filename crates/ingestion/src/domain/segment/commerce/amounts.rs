@@ -3,10 +3,10 @@
 use proto::google::r#type::Money;
 
 use crate::domain::check_body::{currency_missing, currency_unknown};
-use crate::domain::currency::Currency;
 use crate::domain::decimal::{self, MICROS};
 use crate::domain::json::Members;
 use crate::domain::problem::{Problem, Reason};
+use kit::Currency;
 
 /// Reads amounts in the currency that the properties give, or else the source's.
 pub(super) struct Amounts {

@@ -12,11 +12,11 @@ use proto::event::v1::{
 };
 
 use self::amounts::{Amounts, Sign};
-use crate::domain::currency::Currency;
 use crate::domain::decimal;
 use crate::domain::json::{Json, Members};
 use crate::domain::problem::Problem;
 use crate::domain::vocabulary::Meaning;
+use kit::Currency;
 
 /// Reads the properties of an event that we understand.
 pub(crate) fn read(

@@ -2,7 +2,7 @@
 
 /// A currency of ISO 4217 that money is paid in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Currency(&'static str);
+pub struct Currency(&'static str);
 
 /// Sorted. Active codes without metals, funds of account and test codes; with those that ended in 2025 and 2026 (ANG,
 /// BGN), because orders of before are still imported.
@@ -22,7 +22,7 @@ const CODES: &[&str] = &[
 
 impl Currency {
     /// Returns the currency with this code, whatever its case; `None` when there is none.
-    pub(crate) fn parse(code: &str) -> Option<Self> {
+    pub fn parse(code: &str) -> Option<Self> {
         let code = code.trim();
         let mut upper = [0; 3];
         if code.len() != upper.len() || !code.is_ascii() {
@@ -35,7 +35,7 @@ impl Currency {
     }
 
     /// Returns the code in upper case.
-    pub(crate) fn code(self) -> &'static str {
+    pub fn code(self) -> &'static str {
         self.0
     }
 }

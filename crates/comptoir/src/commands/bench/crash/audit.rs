@@ -1,0 +1,130 @@
+//! The log, read back to its end and held against the ledger.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use anyhow::Context;
+use futures::StreamExt;
+use kit::channel::{self, ChannelOptions, Credential};
+use prost::Message;
+use proto::{
+    event::v1::Event,
+    log::v1::{Cursor, FollowRequest, ListPartitionsRequest, RecordList, log_service_client::LogServiceClient},
+};
+use serde::Serialize;
+
+use super::ledger::{BATCH, Fate, Ledger};
+use crate::commands::bench::host::Host;
+
+/// How long the log may be silent before its end.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What the log holds.
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+pub(super) struct Found {
+    /// Events that were acknowledged.
+    pub(super) acknowledged: u64,
+    /// Records of the log.
+    pub(super) in_log: u64,
+    /// Events in the log that no answer came for: allowed, once each.
+    pub(super) unanswered_in_log: u64,
+    /// Acknowledged events that the log does not hold.
+    pub(super) lost: u64,
+    /// Events that the log holds more than once.
+    pub(super) doubled: u64,
+    /// Records that nobody sent.
+    pub(super) invented: u64,
+    /// Records that do not say what was sent.
+    pub(super) altered: u64,
+    /// Places where offsets do not follow on each other.
+    pub(super) gaps: u64,
+    /// Batches of which the log holds a part only.
+    pub(super) torn: u64,
+}
+
+impl Found {
+    /// Whether every promise was kept.
+    pub(super) fn is_sound(&self) -> bool {
+        [self.lost, self.doubled, self.invented, self.altered, self.gaps, self.torn].iter().all(|count| *count == 0)
+    }
+
+    /// Counts what is wrong with how often each event stands in the log.
+    fn settle(&mut self, fates: &[Fate], seen: &[u8]) {
+        for (fate, events) in fates.iter().zip(seen.chunks(BATCH as usize)) {
+            let present = events.iter().filter(|count| **count > 0).count() as u64;
+            self.doubled += events.iter().filter(|count| **count > 1).count() as u64;
+            self.torn += u64::from(present > 0 && present < BATCH);
+            match fate {
+                Fate::Acknowledged => {
+                    self.acknowledged += BATCH;
+                    self.lost += BATCH - present;
+                }
+                Fate::Unknown => self.unanswered_in_log += present,
+            }
+        }
+    }
+}
+
+/// Reads the whole log as a follower does, past every cache, and compares.
+pub(super) async fn audit(host: &Host, ledger: &Ledger) -> anyhow::Result<Found> {
+    let credential = Credential::service(&host.authority(), "audit");
+    let channel = channel::remote(&host.gateway_url(), ChannelOptions::new(credential).target("ingestion"))?;
+    let mut client = LogServiceClient::new(channel).max_decoding_message_size(kit::MAX_MESSAGE_BYTES);
+    let ends = client.list_partitions(ListPartitionsRequest {}).await?.into_inner().ends;
+    let expected: u64 = ends.iter().map(|end| end.next_offset).sum();
+
+    let fates = ledger.fates();
+    let mut seen = vec![0_u8; fates.len() * BATCH as usize];
+    let mut found = Found::default();
+    let mut next: BTreeMap<u32, u64> = BTreeMap::new();
+    if expected > 0 {
+        let cursors = ends.into_iter().map(|end| Cursor { next_offset: 0, ..end }).collect();
+        let request = FollowRequest { follower: "audit".into(), cursors, ..FollowRequest::default() };
+        let mut stream = client.follow(request).await?.into_inner();
+        while found.in_log < expected {
+            let batch = tokio::time::timeout(PATIENCE, stream.next()).await.context("the log does not end")?;
+            let batch = batch.context("the log broke off")??;
+            let partition = batch.partition.unwrap_or_default().partition;
+            let records = RecordList::decode(batch.records)?.records;
+            let wanted = next.insert(partition, batch.first_offset + records.len() as u64).unwrap_or(0);
+            found.gaps += u64::from(wanted != batch.first_offset);
+            found.in_log += records.len() as u64;
+            for record in records {
+                let event = Event::decode(record.payload)?;
+                match ledger.number_of(&event).filter(|number| *number < seen.len() as u64) {
+                    Some(number) => {
+                        let count = &mut seen[number as usize];
+                        *count = count.saturating_add(1);
+                        found.altered += u64::from(!Ledger::is_whole(&event, number));
+                    }
+                    None => found.invented += 1,
+                }
+            }
+        }
+    }
+    found.settle(&fates, &seen);
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_fault_is_counted() {
+        let fates = [Fate::Acknowledged, Fate::Acknowledged, Fate::Unknown, Fate::Unknown];
+        let mut seen = vec![1; 4 * BATCH as usize];
+        let mut sound = Found::default();
+        sound.settle(&fates, &seen);
+        assert!(sound.is_sound());
+        assert_eq!((sound.acknowledged, sound.unanswered_in_log), (2 * BATCH, 2 * BATCH));
+
+        seen[0] = 0;
+        seen[BATCH as usize] = 2;
+        seen[2 * BATCH as usize..3 * BATCH as usize].fill(0);
+        seen[3 * BATCH as usize] = 0;
+        let mut broken = Found::default();
+        broken.settle(&fates, &seen);
+        assert!(!broken.is_sound());
+        assert_eq!((broken.lost, broken.doubled, broken.torn), (1, 1, 2));
+    }
+}

@@ -1,0 +1,19 @@
+/** One event on its way, in the Segment vocabulary. */
+export interface Message {
+  type: 'page' | 'track' | 'identify' | 'group' | 'alias'
+  messageId: string
+  timestamp: string
+  anonymousId?: string
+  userId?: string
+  context: Record<string, unknown>
+  [key: string]: unknown
+}
+
+/** Returns a UUID of version 4. Pages without `https` have no `randomUUID`. */
+export function uuid(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16))
+  bytes[6] = (bytes[6]! & 0x0f) | 0x40
+  bytes[8] = (bytes[8]! & 0x3f) | 0x80
+  const hex = Array.from(bytes, byte => byte.toString(16).padStart(2, '0')).join('')
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-')
+}

@@ -1,0 +1,2 @@
+-- Whether some rule reads what a refresh of the cuts may change; of rules put before, nobody knows.
+ALTER TABLE benches ADD COLUMN reads_cuts INTEGER NOT NULL DEFAULT 1;
