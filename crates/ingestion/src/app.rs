@@ -1,13 +1,16 @@
 //! What every RPC of this service works with.
 
+use std::sync::Arc;
+
 use eventlog::EventLog;
 use kit::{Clock, TenantId};
 use store::Db;
 
 use crate::directory::Directory;
-use crate::intake::{Intake, Source, Tail};
+use crate::intake::{Intake, LaneKeeper, Source, Tail};
 use crate::metrics::IntakeMetrics;
 use crate::quotas::Quotas;
+use crate::seal::Sealer;
 
 /// The parts that the RPCs share.
 pub(crate) struct App {
@@ -16,6 +19,8 @@ pub(crate) struct App {
     pub(crate) directory: Directory,
     pub(crate) intake: Intake,
     pub(crate) metrics: IntakeMetrics,
+    pub(crate) sealer: Arc<Sealer>,
+    pub(crate) lane_keeper: LaneKeeper,
     pub(crate) log: EventLog,
     pub(crate) tail: Tail,
     pub(crate) quotas: Quotas,

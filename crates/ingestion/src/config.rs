@@ -29,6 +29,10 @@ pub struct Config {
     pub collect: CollectConfig,
     /// A first source.
     pub bootstrap: BootstrapConfig,
+    /// What waits for consent.
+    pub consent: ConsentConfig,
+    /// What is added to events.
+    pub enrich: EnrichConfig,
     /// How long the event log is kept.
     pub retention: RetentionConfig,
 }
@@ -79,6 +83,32 @@ impl CollectConfig {
 
     pub(crate) fn source_cache_ttl(&self) -> Duration {
         Duration::from_millis(self.source_cache_ms)
+    }
+}
+
+/// Section `[consent]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ConsentConfig {
+    /// What the keys of events that wait for an answer are sealed with: at least 16 characters, the same at every
+    /// replica. Empty: no policy can make events wait. When it is changed, what waits cannot be opened any more.
+    pub seal_secret: Secret,
+}
+
+/// Section `[enrich]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EnrichConfig {
+    /// A file of MaxMind's format (GeoLite2 City or Country, DB-IP) that tells coarse places of network addresses; empty
+    /// for none. It is held in memory.
+    pub geo_file: String,
+    /// How often the file is looked at, in seconds: when it changed, it is read again. 1 to 86400.
+    pub geo_check_seconds: u32,
+}
+
+impl Default for EnrichConfig {
+    fn default() -> Self {
+        Self { geo_file: String::new(), geo_check_seconds: 60 }
     }
 }
 
@@ -141,6 +171,12 @@ impl ServiceConfig for Config {
 
         self.retention.validate("retention", violations);
 
+        let secret = self.consent.seal_secret.expose();
+        let strong = secret.is_empty() || secret.chars().count() >= 16;
+        violations.check(strong, "consent.seal_secret", "must be empty or at least 16 characters");
+        let seconds = self.enrich.geo_check_seconds;
+        violations.check((1..=86_400).contains(&seconds), "enrich.geo_check_seconds", "must be 1 to 86400");
+
         let bootstrap = &self.bootstrap;
         if bootstrap.write_key.expose().is_empty() {
             return;
@@ -172,11 +208,15 @@ mod tests {
 
         let mut config = Config::default();
         config.collect.dedupe_days = 0;
+        config.consent.seal_secret = "weak".into();
         config.bootstrap.write_key = "short".into();
         config.bootstrap.default_currency = "XYZ".into();
         config.validate(&mut violations);
         let fields: Vec<String> =
             violations.finish().unwrap_err().violations.into_iter().map(|violation| violation.field).collect();
-        assert_eq!(fields, ["collect.dedupe_days", "bootstrap.write_key", "bootstrap.default_currency"]);
+        assert_eq!(
+            fields,
+            ["collect.dedupe_days", "consent.seal_secret", "bootstrap.write_key", "bootstrap.default_currency"]
+        );
     }
 }

@@ -4,18 +4,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kit::TenantId;
+use prost::Message;
 use proto::event::v1::{Medium, Party};
+use proto::ingestion::v1::ConsentPolicy;
 use store::{Db, Error};
 use subtle::ConstantTimeEq;
 
+use crate::domain::consent::Policy;
+use crate::domain::edge::Enricher;
 use crate::domain::plan::Plan;
-use crate::domain::source::{Controls, SourceProfile};
+use crate::domain::source::{Controls, Edge, SourceProfile};
 use crate::domain::write_key::{self, KeyHash};
 use crate::plans::compile_stored;
+use crate::store::consent_policies::{self, PolicyRow};
 use crate::store::sources::{self, SourceRow};
 use crate::store::{controls, plans, write_keys};
 use crate::ttl_cache::TtlCache;
 use kit::Currency;
+use kit::time::timestamp;
 
 /// A key that is unknown may be made known by another replica: that is looked at again soon.
 const UNKNOWN_TTL: Duration = Duration::from_millis(500);
@@ -28,6 +34,7 @@ type SourceKey = (TenantId, String);
 pub(crate) struct Directory {
     db: Db,
     ttl: Duration,
+    enricher: Arc<Enricher>,
     by_key: TtlCache<KeyHash, Option<Arc<SourceProfile>>>,
     by_id: TtlCache<SourceKey, Arc<SourceProfile>>,
     plans: TtlCache<SourceKey, Compiled>,
@@ -42,8 +49,8 @@ struct Compiled {
 }
 
 impl Directory {
-    pub(crate) fn new(db: Db, ttl: Duration) -> Self {
-        Self { db, ttl, by_key: TtlCache::new(), by_id: TtlCache::new(), plans: TtlCache::new() }
+    pub(crate) fn new(db: Db, ttl: Duration, enricher: Arc<Enricher>) -> Self {
+        Self { db, ttl, enricher, by_key: TtlCache::new(), by_id: TtlCache::new(), plans: TtlCache::new() }
     }
 
     /// Returns the source that a write key opens.
@@ -83,6 +90,12 @@ impl Directory {
         self.by_key.remove(hash);
     }
 
+    /// Forgets all sources: a policy was changed just now.
+    pub(crate) fn forget_all(&self) {
+        self.by_key.clear();
+        self.by_id.clear();
+    }
+
     /// Forgets what a source is held to: it was changed just now.
     pub(crate) fn forget_controls(&self, tenant: &TenantId, source_id: &str) {
         let key = (tenant.clone(), source_id.to_owned());
@@ -94,6 +107,8 @@ impl Directory {
 
     async fn profile(&self, tenant: TenantId, row: SourceRow) -> Result<SourceProfile, Error> {
         let controls = self.controls(&tenant, &row.source_id).await?;
+        let policy = consent_policies::find(&self.db, &tenant, &row.source_id).await?;
+        let policy = policy.as_ref().map(policy_of).transpose()?;
         Ok(SourceProfile {
             tenant,
             source_id: row.source_id,
@@ -101,6 +116,10 @@ impl Directory {
             medium: enumeration(row.medium, Medium::Online),
             default_currency: Currency::parse(&row.default_currency),
             controls,
+            edge: Edge {
+                policy: Arc::new(policy.as_ref().map(Policy::new).unwrap_or_default()),
+                enricher: Arc::clone(&self.enricher),
+            },
         })
     }
 
@@ -132,6 +151,18 @@ impl Directory {
         self.plans.insert(key, Compiled { version, update_us, plan: plan.clone() }, PLAN_TTL);
         Ok(plan)
     }
+}
+
+/// Reads a policy as it is stored.
+pub(crate) fn policy_of(row: &PolicyRow) -> Result<ConsentPolicy, Error> {
+    let damaged = |_| Error::Damaged("a consent policy cannot be read".into());
+    let policy = ConsentPolicy::decode(row.policy.as_slice()).map_err(damaged)?;
+    Ok(ConsentPolicy {
+        source_id: row.source_id.clone(),
+        version: row.version,
+        update_time: Some(timestamp(row.update_us)),
+        ..policy
+    })
 }
 
 /// Returns the value of a number; `default` for one that is not said, or that a newer version stored.

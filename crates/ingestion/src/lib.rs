@@ -12,23 +12,29 @@
 
 mod app;
 mod config;
+mod consent_policies;
 mod directory;
 mod domain;
 mod door;
+mod geo_file;
 mod grpc;
 mod history;
 mod intake;
 mod metrics;
+#[cfg(test)]
+#[path = "../tests/rpc/mmdb.rs"]
+mod mmdb;
 mod plans;
 mod quotas;
 mod registry;
+mod seal;
 mod service;
 mod store;
 mod ttl_cache;
 mod upkeep;
 
 pub use crate::store::seen::remember;
-pub use config::{BootstrapConfig, CollectConfig, Config};
+pub use config::{BootstrapConfig, CollectConfig, Config, ConsentConfig, EnrichConfig};
 pub use service::{Deps, Ingestion, LOG};
 
 /// The tables of this service; migrated beside those of [`eventlog::MIGRATIONS`].

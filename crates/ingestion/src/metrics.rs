@@ -9,6 +9,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 
+use crate::store::consent_counts::ConsentCounts;
 use crate::store::counts::Counts;
 
 /// Counters; cloning shares them.
@@ -145,6 +146,20 @@ impl IntakeMetrics {
                 }
                 "bot" => _ = self.bot_events.inc_by(events),
                 _ => {}
+            }
+        }
+    }
+
+    /// Counts what became of events for want of consent.
+    pub(crate) fn count_consent(&self, counts: &ConsentCounts) {
+        for (outcome, events) in [
+            ("denied", counts.denied),
+            ("held", counts.held),
+            ("released", counts.released),
+            ("destroyed", counts.destroyed),
+        ] {
+            if events != 0 {
+                self.events.get_or_create(&OutcomeLabel { outcome }).inc_by(events.unsigned_abs());
             }
         }
     }

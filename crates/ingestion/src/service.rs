@@ -10,6 +10,7 @@ use kit::metrics::Metrics;
 use kit::server::{Readiness, ReadyHandle, Services};
 use kit::shutdown::Shutdown;
 use kit::{Clock, Error};
+use proto::ingestion::v1::consent_service_server::ConsentServiceServer;
 use proto::ingestion::v1::context_service_server::ContextServiceServer;
 use proto::ingestion::v1::dead_letter_service_server::DeadLetterServiceServer;
 use proto::ingestion::v1::ingestion_service_server::IngestionServiceServer;
@@ -23,10 +24,13 @@ use crate::MIGRATIONS;
 use crate::app::App;
 use crate::config::Config;
 use crate::directory::Directory;
+use crate::domain::edge::Enricher;
+use crate::geo_file::GeoFile;
 use crate::grpc::Rpc;
-use crate::intake::{Intake, IntakeParts, Tail};
+use crate::intake::{Intake, IntakeParts, LaneKeeper, Tail};
 use crate::metrics::IntakeMetrics;
 use crate::quotas::Quotas;
+use crate::seal::Sealer;
 use crate::upkeep;
 
 /// Name of the log that this service publishes.
@@ -56,6 +60,7 @@ pub struct Ingestion {
     app: Arc<App>,
     shutdown: Shutdown,
     dedupe_window_us: i64,
+    geo_file: Option<Arc<GeoFile>>,
     log: EventLog,
     retention: RetentionConfig,
     /// Handed to the readiness task once.
@@ -74,6 +79,16 @@ impl Ingestion {
         let options = LogOptions { partitions: config.collect.partitions, ..LogOptions::default() };
         let log = EventLog::new(db.clone(), LOG, options, clock.clone(), &metrics);
         let dedupe_window_us = config.collect.dedupe_window_us();
+        let sealer = Arc::new(Sealer::new(config.consent.seal_secret.expose()));
+        let enricher = Arc::new(Enricher::default());
+        let geo_file = GeoFile::open(&config.enrich, &enricher).await?;
+        let lane_keeper = LaneKeeper {
+            db: db.clone(),
+            log: log.clone(),
+            clock: clock.clone(),
+            sealer: Arc::clone(&sealer),
+            metrics: counted.clone(),
+        };
         let tail = Tail::default();
         let parts = IntakeParts {
             db: db.clone(),
@@ -82,11 +97,12 @@ impl Ingestion {
             metrics: counted.clone(),
             tail: tail.clone(),
             dedupe_window_us,
+            sealer: Arc::clone(&sealer),
             queue_weight: config.collect.queue_kib as usize,
             slow_commit: Duration::from_secs(config.collect.slow_store_seconds.into()),
         };
         let app = Arc::new(App {
-            directory: Directory::new(db.clone(), config.collect.source_cache_ttl()),
+            directory: Directory::new(db.clone(), config.collect.source_cache_ttl(), enricher),
             intake: Intake::spawn(parts, &shutdown),
             metrics: counted,
             quotas: Quotas::new(cache),
@@ -95,6 +111,8 @@ impl Ingestion {
             tail,
             clock,
             db,
+            sealer,
+            lane_keeper,
         });
         app.bootstrap(&config.bootstrap).await?;
 
@@ -103,13 +121,15 @@ impl Ingestion {
         let routes = Services::new("ingestion", authority, metrics, readiness)
             .add(IngestionServiceServer::new(rpc.clone()).max_decoding_message_size(largest))
             .add(SourceServiceServer::new(rpc.clone()).max_decoding_message_size(largest))
+            .add(ConsentServiceServer::new(rpc.clone()).max_decoding_message_size(largest))
             .add(DeadLetterServiceServer::new(rpc.clone()).max_decoding_message_size(largest))
             .add(ContextServiceServer::new(rpc.clone()).max_decoding_message_size(largest))
             .add(TrackingPlanServiceServer::new(rpc).max_decoding_message_size(largest))
             .add(LogServiceServer::new(log.service(&shutdown)).max_decoding_message_size(largest))
             .build();
         let retention = config.retention.clone();
-        Ok(Self { routes, app, shutdown, dedupe_window_us, log, retention, ready: Mutex::new(Some(ready)) })
+        let ready = Mutex::new(Some(ready));
+        Ok(Self { routes, app, shutdown, dedupe_window_us, geo_file, log, retention, ready })
     }
 
     /// Returns what it serves.
@@ -122,6 +142,9 @@ impl Ingestion {
         let ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(ready) = ready {
             upkeep::start(&self.app, self.dedupe_window_us, ready, &self.shutdown);
+            if let Some(geo_file) = &self.geo_file {
+                geo_file.start(&self.shutdown);
+            }
             self.log.keep_within(&self.retention, &self.shutdown);
         }
     }

@@ -1,5 +1,5 @@
-//! What goes on in the background: the deduplication window is swept, dead letters that are too old go, those that wait
-//! are counted, and readiness follows the store.
+//! What goes on in the background: the deduplication window is swept, what waits for consent is looked after, dead
+//! letters that are too old go, those that wait are counted, and readiness follows the store.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,6 +17,8 @@ use crate::store::{letter_care, sources};
 /// One slice a second sweeps all of them in about 70 minutes. Real time: sweeping frees space, and nothing depends on
 /// when.
 const SWEEP_PAUSE: Duration = Duration::from_secs(1);
+/// Real time as well, but by the service's clock an event expires.
+const LANE_PAUSE: Duration = Duration::from_secs(1);
 const PROBE_PAUSE: Duration = Duration::from_secs(2);
 /// Counting looks at all of them.
 const LETTERS_PAUSE: Duration = Duration::from_secs(60);
@@ -29,6 +31,12 @@ pub(crate) fn start(app: &Arc<App>, dedupe_window_us: i64, ready: ReadyHandle, s
     let sweeping = Arc::clone(app);
     shutdown.spawn("ingestion-sweep", async move {
         life.run_until_cancelled(sweep_for_ever(&sweeping, dedupe_window_us)).await;
+    });
+
+    let life = shutdown.token.clone();
+    let keeping = Arc::clone(app);
+    shutdown.spawn("ingestion-consent-lane", async move {
+        life.run_until_cancelled(keep_lane_for_ever(&keeping)).await;
     });
 
     let life = shutdown.token.clone();
@@ -54,6 +62,19 @@ async fn sweep_for_ever(app: &App, dedupe_window_us: i64) {
             continue;
         }
         slice = (slice + 1) % SLICES;
+    }
+}
+
+async fn keep_lane_for_ever(app: &App) {
+    loop {
+        match app.lane_keeper.look().await {
+            Ok(true) => continue,
+            Ok(false) => {}
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "what waits for consent was not looked after");
+            }
+        }
+        tokio::time::sleep(LANE_PAUSE).await;
     }
 }
 

@@ -248,7 +248,7 @@ fn settle(
     match verdict.outcome() {
         Outcome::Accepted => report.accepted += 1,
         Outcome::Duplicate => report.duplicates += 1,
-        Outcome::Quarantined | Outcome::Unspecified => {
+        Outcome::Quarantined | Outcome::Held | Outcome::Denied | Outcome::Unspecified => {
             let first_line = sent.lines.first().map_or(0, |line| line.number);
             let detail = format!("{}: {}", verdict.reason, verdict.message);
             rejects.quarantined(first_line, orders.texts.get(sent.order.order_id), &detail)?;

@@ -51,10 +51,14 @@ impl Services {
         databases: &Databases,
         parts: &Parts,
     ) -> Result<Self, Error> {
+        // Derived apart from what it signs: an installation that exists needs no further secret.
+        let consent = ingestion::ConsentConfig { seal_secret: secrets.auth_secret.clone() };
         let ingestion = ingestion::Ingestion::build(
             &ingestion::Config {
                 collect: ingestion::CollectConfig { partitions: config.partitions, ..Default::default() },
                 retention: config.retention.events.clone(),
+                consent,
+                enrich: config.enrich.clone(),
                 ..Default::default()
             },
             ingestion::Deps {

@@ -30,6 +30,8 @@ pub struct Config {
     pub retention: Retentions,
     /// Where mail goes.
     pub smtp: campaign::SmtpConfig,
+    /// What is added to events: a file that tells places of network addresses.
+    pub enrich: ingestion::EnrichConfig,
     /// Address under which people reach the gateway, for the links in messages. Empty: the address it listens on.
     pub public_url: String,
 }
@@ -47,6 +49,7 @@ impl Default for Config {
             access: gateway::AccessConfig::default(),
             retention: Retentions::default(),
             smtp: campaign::SmtpConfig::default(),
+            enrich: ingestion::EnrichConfig::default(),
             public_url: String::new(),
         }
     }

@@ -12,7 +12,7 @@ use super::problem::{Problem, Reason};
 use super::signal::SignalRow;
 use super::source::SourceProfile;
 use super::vocabulary::name_of;
-use super::{bot, check, check_body, instant, texts};
+use super::{check, check_body, consent, instant, texts};
 
 /// How an event came in.
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +37,8 @@ pub(crate) struct Ready {
     pub(crate) payload: Bytes,
     pub(crate) event_time_us: i64,
     pub(crate) bot: bool,
+    /// What must be known of its person before it is taken; `None` when nothing must.
+    pub(crate) gate: Option<Box<consent::Gate>>,
     /// What it says about a place and time, when that is what it is.
     pub(crate) signal: Option<Box<SignalRow>>,
     /// Whether it happened long before it was received.
@@ -66,6 +68,7 @@ pub(crate) fn finish(
         event.name = name_of(body).to_owned();
     }
     check::check_identifiers(event)?;
+    let said = state_consents(event, arrival.source)?;
     check::check_consents(&event.consents)?;
     texts::check(event)?;
     let findings = match &arrival.source.controls.plan {
@@ -73,7 +76,9 @@ pub(crate) fn finish(
         None => None,
     };
     let event_time_us = complete_times(event, arrival.received_us)?;
-    let bot = complete_provenance(event, arrival.source);
+    let bot = arrival.source.edge.enricher.enrich(event);
+    complete_provenance(event, arrival.source, bot);
+    let gate = consent::decide(event, said, &arrival.source.edge.policy, &arrival.source.tenant);
 
     if event.message_id.is_empty() {
         event.message_id = message_id();
@@ -90,6 +95,7 @@ pub(crate) fn finish(
         payload: event.encode_to_vec().into(),
         event_time_us,
         bot,
+        gate,
         signal: match &event.body {
             Some(Body::ContextSignal(signal)) => Some(Box::new(SignalRow::of(event, signal, event_time_us))),
             _ => None,
@@ -116,10 +122,16 @@ fn complete_times(event: &mut Event, received_us: i64) -> Result<i64, Problem> {
     Ok(event_time_us)
 }
 
-/// Fills what the source says about all its events, and tags machines. Returns the tag.
-fn complete_provenance(event: &mut Event, source: &SourceProfile) -> bool {
-    let user_agent = event.context.as_ref().map_or("", |context| context.user_agent.as_str());
-    let bot = bot::is_machine(user_agent);
+/// Reads what a banner said into consents.
+fn state_consents(event: &mut Event, source: &SourceProfile) -> Result<consent::Said, Problem> {
+    if let Some(signals) = event.context.as_ref().and_then(|context| context.consent_signals.as_ref()) {
+        consent::check_signals(signals)?;
+    }
+    Ok(consent::state(event, &source.edge.policy))
+}
+
+/// Fills what the source says about all its events, and tags machines.
+fn complete_provenance(event: &mut Event, source: &SourceProfile, bot: bool) {
     let provenance = event.provenance.get_or_insert_default();
     if provenance.party() == Party::Unspecified {
         provenance.set_party(source.party);
@@ -128,7 +140,6 @@ fn complete_provenance(event: &mut Event, source: &SourceProfile) -> bool {
         provenance.set_medium(source.medium);
     }
     provenance.bot = bot;
-    bot
 }
 
 fn digest(source: &SourceProfile, message_id: &str) -> [u8; 32] {

@@ -7,7 +7,9 @@
 pub(crate) mod bot;
 pub(crate) mod check;
 pub(crate) mod check_body;
+pub(crate) mod consent;
 pub(crate) mod decimal;
+pub(crate) mod edge;
 pub(crate) mod event_json;
 pub(crate) mod finish;
 pub(crate) mod inflate;

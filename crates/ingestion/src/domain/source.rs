@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use kit::TenantId;
+use kit::{Currency, TenantId};
 use proto::event::v1::{Medium, Party};
 
-use kit::Currency;
-
+use super::consent::Policy;
+use super::edge::Enricher;
 use super::plan::Plan;
 use super::quota::Quota;
 
@@ -18,7 +18,17 @@ pub(crate) struct SourceProfile {
     pub(crate) party: Party,
     pub(crate) medium: Medium,
     pub(crate) default_currency: Option<Currency>,
+    /// What happens to every event at the door.
+    pub(crate) edge: Edge,
+    /// What it is held to.
     pub(crate) controls: Controls,
+}
+
+/// What reads consents and circumstances into the events of a source. The default takes everything.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Edge {
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) enricher: Arc<Enricher>,
 }
 
 /// What a source is held to.

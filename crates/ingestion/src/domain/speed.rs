@@ -1,16 +1,21 @@
 //! How fast one core reads events. Run with
 //! `cargo test --release -p comptoir-ingestion --lib -- --ignored --nocapture speed`.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use prost::Message;
 use proto::event::v1::{Event, Medium, Party};
+use proto::ingestion::v1::ConsentPolicy;
 
+use super::consent::Policy;
+use super::edge::{Enricher, GeoTable};
 use super::finish::Arrival;
 use super::json_scan::mend_escapes;
 use super::segment::{HttpArrival, Route, read, split};
-use super::source::SourceProfile;
+use super::source::{Edge, SourceProfile};
 use super::typed;
+use crate::mmdb;
 use kit::Currency;
 
 const NOON_US: i64 = 1_748_779_200_000_000;
@@ -30,6 +35,7 @@ fn source() -> SourceProfile {
         party: Party::First,
         medium: Medium::Online,
         default_currency: Currency::parse("EUR"),
+        edge: Edge::default(),
         controls: Default::default(),
     }
 }
@@ -66,6 +72,55 @@ fn json_speed() {
         }
         report(&format!("{what} ({} B/event)", body.len() / BATCH), BATCH * ROUNDS, started);
     }
+}
+
+/// A string with 772 vendors, as banners of large publishers write it.
+const TC_STRING: &str = "CPi8wgAPi8wgAAOACBENCuCoAP_AAEfAACiQJHNd_H__bX9n-f7_6ft0eY1f9_r37uQzDhfNk-8F3L_W_LwX_2E7NF36tq4KmR4ku1LBIUNtHMnUDUmxaokVrzHsak2cpzNKJ_BkknsZe2dYGF9vm5tj-QKZ7_5_d3f52T_9_9v-39z33913v3d93-_13LjdV5_9H_v9fR_b8_Kf9_5-_4v8_____3_e______8AEEggCTDVuIAuxLHAm0DCKBECMKwkKoFABBQDC0QGADg4KdlYBPrCBAAgFAEYEQIcAUYEAgAAAgCQiACQIsEAAAIgEAAIAEQiEABAwCCgAsDAIAAQDQMUQoABAkIMiAiKUwICIEggJbKhBKC6Q0wgCrLACgkRsFAAiAAAUgACAsHAMESAlYsECTFG-QAjBCgFEqFaAGGgAwABBI4RABgACCRwqADAAEEjgA";
+
+#[test]
+#[ignore = "a measurement"]
+fn consent_speed() {
+    let mut source = source();
+    let policy = ConsentPolicy { required_purpose: "analytics".into(), ..ConsentPolicy::default() };
+    let banner = format!(r#""context":{{"consent":{{"tcString":"{TC_STRING}"}},"#);
+    let with_banner = PRODUCT_VIEWED.replacen(r#""context":{"#, &banner, 1);
+    for (what, policy, event) in [
+        ("without a policy", Policy::default(), PRODUCT_VIEWED),
+        ("with a policy, nothing said", Policy::new(&policy), PRODUCT_VIEWED),
+        ("with a policy and a TC string of 772 vendors", Policy::new(&policy), &with_banner),
+    ] {
+        source.edge.policy = Arc::new(policy);
+        let body = body(event);
+        let started = Instant::now();
+        for _ in 0..ROUNDS {
+            assert_eq!(read_body(&body, &source).len(), BATCH);
+        }
+        report(&format!("JSON, product view, {what}"), BATCH * ROUNDS, started);
+    }
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn enrichment_speed() {
+    let place = mmdb::Value::place("FR", "Île-de-France", "Paris", 48.8534, 2.3488, "Europe/Paris");
+    let enricher = Enricher::default();
+    let kept = Event::decode(read_body(&body(PRODUCT_VIEWED), &source())[0].clone()).unwrap();
+    let events = BATCH * ROUNDS;
+    for what in ["without places", "with places"] {
+        let started = Instant::now();
+        for number in 0..events {
+            let mut event = kept.clone();
+            event.context.as_mut().unwrap().ip = format!("203.0.113.{}", number % 256);
+            assert!(!enricher.enrich(&mut event));
+        }
+        report(&format!("enrichment {what}, the copy of the event included"), events, started);
+        enricher.use_places(GeoTable::open(mmdb::database(&[("203.0.113.0/24", place.clone())])).unwrap());
+    }
+    let started = Instant::now();
+    for _ in 0..events {
+        assert_eq!(kept.clone().identifiers.len(), 2);
+    }
+    report("the copy alone", events, started);
 }
 
 #[test]

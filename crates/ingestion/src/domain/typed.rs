@@ -4,10 +4,10 @@ use proto::event::v1::Event;
 use proto::event::v1::event::Body;
 use proto::r#type::v1::LineItem;
 
-use super::check;
 use super::finish::{Arrival, Ready, finish};
 use super::limits::MAX_EVENT_BYTES;
 use super::problem::{Problem, Reason};
+use super::{check, edge};
 
 /// Checks and completes an event of a gRPC caller, of `bytes` when serialised. Fields that ingestion sets are ignored.
 pub(crate) fn read(
@@ -16,6 +16,7 @@ pub(crate) fn read(
     arrival: Arrival<'_>,
     message_id: impl FnOnce() -> String,
 ) -> Result<Ready, Problem> {
+    edge::cut(event);
     if bytes > MAX_EVENT_BYTES {
         return Err(too_large());
     }
@@ -54,7 +55,7 @@ mod tests {
     use proto::r#type::v1::Identifier;
 
     use super::*;
-    use crate::domain::source::SourceProfile;
+    use crate::domain::source::{Edge, SourceProfile};
     use kit::time::timestamp;
 
     const NOON_US: i64 = 1_748_779_200_000_000;
@@ -66,6 +67,7 @@ mod tests {
             party: Party::Second,
             medium: Medium::Offline,
             default_currency: None,
+            edge: Edge::default(),
             controls: Default::default(),
         }
     }

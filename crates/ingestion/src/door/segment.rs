@@ -1,13 +1,15 @@
 //! Reading the events of an HTTP request into items.
 
+use bytes::Bytes;
 use proto::ingestion::v1::CollectHttpRequest;
 use proto::ingestion::v1::dead_letter::Encoding;
 
 use super::{breathe, drawn_message_id};
+use crate::domain::consent::{Country, Unread};
 use crate::domain::finish::Arrival;
 use crate::domain::json::{Json, Members};
 use crate::domain::problem::Problem;
-use crate::domain::segment::{Call, HttpArrival, Request, Shared, kept_payload, read};
+use crate::domain::segment::{Call, HttpArrival, Request, Shared, kept_payload, read, take_signals};
 use crate::intake::{Arrived, DeadLetterIdSeed, Item, Refused, Source};
 
 /// Reads every event of a body.
@@ -42,8 +44,11 @@ pub(super) fn read_one(
 }
 
 fn refused(problem: Problem, event: Json<'_>, shared: &Shared<'_>, from: HttpArrival<'_>, source: &Source) -> Arrived {
-    let payload = kept_payload(event, shared, from.sender);
     let members = event.members().unwrap_or_else(Members::none);
+    let payload = match may_keep(&members, shared, from, source) {
+        true => kept_payload(event, shared, from.sender),
+        false => Bytes::new(),
+    };
     let message_id = members.get("messageId").and_then(Json::scalar).filter(|text| !text.is_empty());
     let seed = match &message_id {
         Some(message_id) => DeadLetterIdSeed::Message(message_id),
@@ -70,6 +75,27 @@ fn event_name(members: &Members<'_>, shared: &Shared<'_>) -> String {
         Some(Call::Alias) => "Aliased".to_owned(),
         Some(Call::Track) | None => members.get("event").and_then(Json::scalar).unwrap_or_default().trim().to_owned(),
     }
+}
+
+/// Whether consent allows to keep the content of an event that cannot be taken.
+fn may_keep(members: &Members<'_>, shared: &Shared<'_>, from: HttpArrival<'_>, source: &Source) -> bool {
+    let policy = &source.edge.policy;
+    if policy.required.is_empty() {
+        return true;
+    }
+    let mut context = members.get("context").and_then(Json::members).unwrap_or_else(Members::none);
+    if let Some(of_batch) = &shared.context {
+        context.underlay(of_batch);
+    }
+    let signals = take_signals(&mut context);
+    let mut place = context.get("location").and_then(Json::members).unwrap_or_else(Members::none);
+    let told = Country::parse(&place.take_text(&["country"]));
+    let ip = match context.take_text(&["ip"]) {
+        own if own.is_empty() => from.sender.client_ip.to_owned(),
+        own => own,
+    };
+    let country = told.or_else(|| Country::parse(&source.edge.enricher.country(&ip)?));
+    policy.keeps_unread(&Unread { signals: signals.as_ref(), country, ..Unread::default() })
 }
 
 /// Returns the library as "name/version", as far as one can tell.

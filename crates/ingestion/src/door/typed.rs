@@ -10,6 +10,7 @@ use store::Error;
 
 use super::{breathe, drawn_message_id};
 use crate::app::App;
+use crate::domain::consent::{Country, Unread};
 use crate::domain::finish::Arrival;
 use crate::domain::limits::{MAX_EVENTS, MAX_REQUEST_BYTES};
 use crate::domain::problem::Problem;
@@ -95,9 +96,13 @@ async fn read_all(source: &Source, received_us: i64, events: Vec<Event>) -> Resu
 
 /// Keeps a typed event that cannot be taken.
 fn refused(problem: Problem, event: Event, source: &Source, received_us: i64) -> Arrived {
+    let payload = match may_keep(&event, source) {
+        true => Bytes::from(event.encode_to_vec()),
+        false => Bytes::new(),
+    };
     let refused = Refused {
         problem,
-        payload: Bytes::from(event.encode_to_vec()),
+        payload,
         encoding: Encoding::Event,
         library: event.provenance.map(|provenance| provenance.library).unwrap_or_default(),
         event_name: event.name,
@@ -107,6 +112,16 @@ fn refused(problem: Problem, event: Event, source: &Source, received_us: i64) ->
         message_id => DeadLetterIdSeed::Message(message_id),
     };
     Arrived::refused(refused, (source, received_us), seed)
+}
+
+/// Whether consent allows to keep the content of an event that cannot be taken.
+fn may_keep(event: &Event, source: &Source) -> bool {
+    let context = event.context.as_ref();
+    let signals = context.and_then(|context| context.consent_signals.as_ref());
+    let told = context.and_then(|context| Country::parse(&context.location.as_ref()?.country));
+    let found = || Country::parse(&source.edge.enricher.country(&context?.ip)?);
+    let country = told.or_else(found);
+    source.edge.policy.keeps_unread(&Unread { signals, consents: &event.consents, country })
 }
 
 /// Says that nothing was taken, and whether to come again.

@@ -1,8 +1,9 @@
-//! The RPCs, one file each: parse, call, render.
+//! The RPCs, one file each, those of a small service together: parse, call, render.
 
 mod collect;
 mod collect_http;
 mod collect_stream;
+mod consent;
 mod create_source;
 mod create_write_key;
 mod discard_dead_letters;

@@ -1,6 +1,7 @@
 //! One transaction for all that waits: deduplicated, appended, counted; what is bad is kept.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use eventlog::{EventLog, Handler, Record};
 use kit::{Clock, TenantId};
@@ -8,14 +9,20 @@ use proto::ingestion::v1::Verdict;
 use proto::ingestion::v1::verdict::Outcome;
 use store::{Error, Tx};
 
+use super::admission::Fate;
+use super::consenting::Consenting;
+use super::lane::{Held, Released};
 use super::submission::{Arrived, Submission};
 use super::tail::{Shown, Tail, Tailed, What};
 use super::tally::Tally;
+use crate::domain::consent::stamp;
 use crate::domain::finish::{MessageHash, Ready};
 use crate::domain::plan::Findings;
 use crate::domain::problem::Problem;
 use crate::domain::signal::SignalRow;
 use crate::metrics::IntakeMetrics;
+use crate::seal::Sealer;
+use crate::store::consent_counts::ConsentCountsBySource;
 use crate::store::counts::{self, CountsBySource};
 use crate::store::dead_letters::{self, DeadLetterRow};
 use crate::store::{seen, signals};
@@ -28,8 +35,10 @@ pub(super) struct CommitHandler {
     tail: Tail,
     tally: Tally,
     dedupe_window_us: i64,
+    sealer: Arc<Sealer>,
     /// What the open transaction adds to the metrics once it is committed.
     uncommitted: CountsBySource,
+    uncommitted_consent: ConsentCountsBySource,
     /// What it shows then to those who watch.
     unshown: HashMap<(TenantId, String), Shown>,
 }
@@ -38,6 +47,8 @@ pub(super) struct CommitHandler {
 #[derive(Default)]
 struct Writes {
     records: Vec<Record>,
+    /// The sources of those that waited for consent.
+    released: Vec<String>,
     letters: Vec<DeadLetterRow>,
     /// The source of each letter, to count those that are new.
     replayed: Vec<String>,
@@ -49,35 +60,47 @@ struct Writes {
 }
 
 impl CommitHandler {
-    pub(super) fn new(log: EventLog, clock: Clock, metrics: IntakeMetrics, tail: Tail, dedupe_window_us: i64) -> Self {
-        let (tally, uncommitted, unshown) = Default::default();
-        Self { log, clock, metrics, tail, tally, dedupe_window_us, uncommitted, unshown }
+    pub(super) fn new(
+        log: EventLog,
+        clock: Clock,
+        metrics: IntakeMetrics,
+        tail: Tail,
+        dedupe_window_us: i64,
+        sealer: Arc<Sealer>,
+    ) -> Self {
+        let (tally, uncommitted, uncommitted_consent, unshown) = Default::default();
+        Self { log, clock, metrics, tail, tally, dedupe_window_us, sealer, uncommitted, uncommitted_consent, unshown }
     }
 }
 
 impl Handler<Submission, Vec<Verdict>> for CommitHandler {
     async fn handle(&mut self, tx: &mut Tx, submissions: Vec<Submission>) -> Result<Vec<Vec<Verdict>>, Error> {
         self.uncommitted.clear();
+        self.uncommitted_consent.clear();
         self.unshown.clear();
         let now_us = self.clock.now_us();
+        let consenting = Consenting::decide(tx, &submissions, &self.sealer, now_us).await?;
         let mut fresh = HashMap::new();
-        for (tenant, hashes) in distinct_messages(&submissions) {
+        for (tenant, hashes) in distinct_messages(&submissions, &consenting) {
             let cutoff_us = now_us.saturating_sub(self.dedupe_window_us);
             let new = seen::insert_new(tx, &tenant, hashes, now_us, cutoff_us).await?;
             fresh.insert(tenant, new);
         }
 
+        let consenting = consenting.settle(tx, &self.sealer, &submissions).await?;
         let mut sorting = Sorting {
             fresh,
+            consenting,
             writes: BTreeMap::new(),
             counts: CountsBySource::new(),
             tail: &self.tail,
             shown: HashMap::new(),
             now_us,
         };
-        let verdicts = submissions.into_iter().map(|submission| sorting.sort(submission)).collect();
-        let Sorting { writes, mut counts, shown, .. } = sorting;
+        let verdicts = submissions.into_iter().enumerate().map(|(index, one)| sorting.sort(index, one)).collect();
+        let Sorting { consenting, writes, mut counts, shown, .. } = sorting;
         self.unshown = shown;
+        self.uncommitted_consent = consenting.hold(tx, &self.sealer).await?;
 
         // The log's partitions are locked from the first append on: everything else comes before.
         let mut records = Vec::new();
@@ -86,6 +109,9 @@ impl Handler<Submission, Vec<Verdict>> for CommitHandler {
             signals::put(tx, &tenant, &writes.signals).await?;
             if !writes.found.is_empty() {
                 self.tally.add(tx, &tenant, &writes.found, now_us).await?;
+            }
+            for source_id in writes.released {
+                counts.entry((tenant.clone(), source_id)).or_default().accepted += 1;
             }
             records.push((tenant, writes.records));
         }
@@ -101,27 +127,33 @@ impl Handler<Submission, Vec<Verdict>> for CommitHandler {
         for ((_, source_id), counts) in std::mem::take(&mut self.uncommitted) {
             self.metrics.count(&source_id, &counts);
         }
+        for counts in std::mem::take(&mut self.uncommitted_consent).into_values() {
+            self.metrics.count_consent(&counts);
+        }
         self.tail.show(std::mem::take(&mut self.unshown));
         self.tally.committed();
     }
 
     fn rolled_back(&mut self) {
         self.uncommitted.clear();
+        self.uncommitted_consent.clear();
         self.unshown.clear();
         self.tally.rolled_back();
     }
 }
 
-/// Returns the messages of each tenant, each once.
-fn distinct_messages(submissions: &[Submission]) -> BTreeMap<TenantId, Vec<MessageHash>> {
+/// Returns the messages of each tenant that are to be kept, each once.
+fn distinct_messages(submissions: &[Submission], consenting: &Consenting) -> BTreeMap<TenantId, Vec<MessageHash>> {
     let mut by_tenant: BTreeMap<TenantId, Vec<MessageHash>> = BTreeMap::new();
-    for submission in submissions {
+    for (index, submission) in submissions.iter().enumerate() {
         let hashes = match by_tenant.get_mut(&submission.source.tenant) {
             Some(hashes) => hashes,
             None => by_tenant.entry(submission.source.tenant.clone()).or_default(),
         };
-        for item in &submission.items {
-            if let Arrived::Ready(ready) = &item.arrived {
+        for (place, item) in submission.items.iter().enumerate() {
+            if let Arrived::Ready(ready) = &item.arrived
+                && !consenting.denies((index, place))
+            {
                 hashes.push(ready.message_hash);
             }
         }
@@ -138,6 +170,7 @@ fn distinct_messages(submissions: &[Submission]) -> BTreeMap<TenantId, Vec<Messa
 struct Sorting<'a> {
     /// New messages that no event has claimed yet; the first in order of arrival does.
     fresh: HashMap<TenantId, HashSet<MessageHash>>,
+    consenting: Consenting,
     writes: BTreeMap<TenantId, Writes>,
     counts: CountsBySource,
     tail: &'a Tail,
@@ -147,7 +180,7 @@ struct Sorting<'a> {
 }
 
 impl Sorting<'_> {
-    fn sort(&mut self, submission: Submission) -> Vec<Verdict> {
+    fn sort(&mut self, index: usize, submission: Submission) -> Vec<Verdict> {
         let Submission { source, traceparent, items, .. } = submission;
         let mut no_messages = HashSet::new();
         let fresh = self.fresh.get_mut(&source.tenant).unwrap_or(&mut no_messages);
@@ -160,26 +193,49 @@ impl Sorting<'_> {
         let received_us = self.now_us;
 
         let mut verdicts = Vec::with_capacity(items.len());
-        for item in items {
-            let what = watched.as_ref().map(|_| what(&item.arrived));
+        for (place, item) in items.into_iter().enumerate() {
+            let place = (index, place);
+            // What waited for the answer that this event brings comes in before it.
+            for Released { source_id, record } in self.consenting.take_released(place) {
+                writes.released.push(source_id);
+                writes.records.push(record);
+            }
+            let fate = self.consenting.take_fate(place);
+            let what = watched.as_ref().map(|_| match fate {
+                // Not even a repetition of what waits is shown.
+                Some(Fate::Held | Fate::Denied) => What::Letter { event_name: String::new(), library: String::new() },
+                Some(Fate::In(_)) | None => what(&item.arrived),
+            });
             let verdict = match (item.arrived, item.replays) {
                 (Arrived::Ready(mut ready), replays) => {
                     writes.replayed.extend(replays);
-                    if fresh.remove(&ready.message_hash) {
-                        writes.signals.extend(ready.signal.take().map(|signal| *signal));
-                        counts.accepted += 1;
-                        counts.bot += i64::from(ready.bot);
-                        counts.late += i64::from(ready.late);
-                        if let Some(findings) = ready.findings.take() {
-                            counts.off_plan += 1;
-                            writes.found.push((source.source_id.clone(), findings));
+                    let gate = ready.gate.take();
+                    match (fate, gate) {
+                        (Some(Fate::Denied), _) => self.consenting.deny(&source),
+                        _ if !fresh.remove(&ready.message_hash) => {
+                            counts.duplicate += 1;
+                            duplicate()
                         }
-                        let verdict = accepted(&ready);
-                        writes.records.push(record(ready, traceparent.clone()));
-                        verdict
-                    } else {
-                        counts.duplicate += 1;
-                        duplicate()
+                        (Some(Fate::Held), Some(gate)) => {
+                            let (source_id, traceparent) = (source.source_id.clone(), traceparent.clone());
+                            self.consenting.keep(&source, Held { source_id, traceparent, gate: *gate, ready })
+                        }
+                        (fate, _) => {
+                            if let Some(Fate::In(decision)) = fate {
+                                ready.payload = stamp(&ready.payload, decision);
+                            }
+                            writes.signals.extend(ready.signal.take().map(|signal| *signal));
+                            counts.accepted += 1;
+                            counts.bot += i64::from(ready.bot);
+                            counts.late += i64::from(ready.late);
+                            if let Some(findings) = ready.findings.take() {
+                                counts.off_plan += 1;
+                                writes.found.push((source.source_id.clone(), findings));
+                            }
+                            let verdict = accepted(&ready);
+                            writes.records.push(record(ready, traceparent.clone()));
+                            verdict
+                        }
                     }
                 }
                 (Arrived::Refused(_, problem), Some(dead_letter_id)) => {

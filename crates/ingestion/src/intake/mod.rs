@@ -1,6 +1,10 @@
 //! The way of every event into the log: prepared by its door, then committed with all that waits at that moment.
 
+mod admission;
 mod commit;
+mod consenting;
+mod lane;
+mod lane_keeper;
 mod shares;
 mod submission;
 mod tail;
@@ -16,10 +20,12 @@ use proto::ingestion::v1::Verdict;
 use store::{Db, Error};
 
 use self::commit::CommitHandler;
+pub(crate) use self::lane_keeper::LaneKeeper;
 use self::shares::{Aside, Shares};
 pub(crate) use self::submission::{Arrived, DeadLetterIdSeed, Item, Refused, Submission};
 pub(crate) use self::tail::{Tail, Tailed, Watch, What};
 use crate::metrics::IntakeMetrics;
+use crate::seal::Sealer;
 
 /// Weight of one transaction, in the units of [`Submission::weight`]: about 20 MiB of events.
 const TRANSACTION_WEIGHT: usize = 20_000;
@@ -42,6 +48,8 @@ pub(crate) struct IntakeParts {
     pub(crate) tail: Tail,
     /// How long a message id is remembered, in microseconds.
     pub(crate) dedupe_window_us: i64,
+    /// Seals what waits for consent.
+    pub(crate) sealer: Arc<Sealer>,
     /// How much may wait, in the units of [`Submission::weight`].
     pub(crate) queue_weight: usize,
     /// A transaction that has been going on for so long says that the store is slow: what came now would be answered
@@ -58,9 +66,9 @@ enum Patience {
 
 impl Intake {
     pub(crate) fn spawn(parts: IntakeParts, shutdown: &Shutdown) -> Self {
-        let IntakeParts { db, log, clock, metrics, tail, dedupe_window_us, queue_weight, slow_commit } = parts;
+        let IntakeParts { db, log, clock, metrics, tail, dedupe_window_us, sealer, queue_weight, slow_commit } = parts;
         let options = GroupCommitOptions { queue_weight, transaction_weight: TRANSACTION_WEIGHT };
-        let handler = CommitHandler::new(log, clock, metrics.clone(), tail, dedupe_window_us);
+        let handler = CommitHandler::new(log, clock, metrics.clone(), tail, dedupe_window_us, sealer);
         let commit = GroupCommit::spawn(db, shutdown, options, handler);
         Self { commit, shares: Shares::new(queue_weight), metrics, slow_commit }
     }

@@ -5,7 +5,10 @@ use sqlx::{Executor, Row, SqlSafeStr};
 use store::Db;
 use store::testing::{TestDb, databases};
 
-use super::{controls, counts, dead_letters, letter_care, plans, seen, signals, sources, violations, write_keys};
+use super::{
+    consent_counts, consent_policies, controls, counts, dead_letters, letter_care, pending, plans, seen, signals,
+    sources, violations, write_keys,
+};
 use crate::domain::finish::MessageHash;
 
 const WINDOW_US: i64 = 1_000;
@@ -46,6 +49,9 @@ async fn every_statement_prepares_on_both_engines() {
             dead_letters::STATEMENTS,
             counts::STATEMENTS,
             seen::STATEMENTS,
+            consent_counts::STATEMENTS,
+            consent_policies::STATEMENTS,
+            pending::STATEMENTS,
             signals::STATEMENTS,
             controls::STATEMENTS,
             letter_care::STATEMENTS,

@@ -1,11 +1,14 @@
 //! The service as its callers see it, on both engines.
 
 mod collect;
+mod consent;
 mod dead_letters;
+mod enrich;
 mod harness;
 mod http;
 mod load;
 mod mend;
+mod mmdb;
 mod plans;
 mod signals;
 mod sources;

@@ -7,6 +7,7 @@ use proto::event::v1::{Aliased, Custom, Event, Grouped, PageViewed, Provenance};
 use super::context::{ContextReader, Sender, fill_page};
 use super::request::{Call, Shared};
 use super::{commerce, consent, people};
+use crate::domain::edge::cut_text;
 use crate::domain::finish::{Arrival, Ready, finish};
 use crate::domain::instant;
 use crate::domain::json::{Json, Members, ObjectWriter};
@@ -116,11 +117,12 @@ impl<'a> Reader<'a> {
         {
             identifiers.push(previous.clone());
         }
-        self.event.consents = consent::take_consents(self.context.members());
+        let signals = consent::take_signals(self.context.members());
 
         let library = self.context.take_library();
         let page = self.event.context.take().and_then(|context| context.page);
         let mut context = self.context.finish(&library, sender, &self.members);
+        context.consent_signals = signals;
         if page.is_some() {
             context.page = page;
         }
@@ -284,11 +286,12 @@ fn with_sender(context: &Members<'_>, sender: Sender<'_>) -> Bytes {
     let library = probe.take_library();
     let read = probe.finish(&library, sender, &Members::none());
     let mut merged = ObjectWriter::default();
-    for (key, value) in context.left() {
+    for (key, value) in context.left().filter(|(key, _)| *key != "ip") {
         merged.put(key, value.raw());
     }
-    for (key, text) in [("ip", &read.ip), ("userAgent", &read.user_agent)] {
-        if context.get(key).is_none() && !text.is_empty() {
+    // A dead letter is kept as well: the end of the address is not.
+    for (key, text) in [("ip", &cut_text(&read.ip)), ("userAgent", &read.user_agent)] {
+        if (key == "ip" || context.get(key).is_none()) && !text.is_empty() {
             merged.put_text(key, text);
         }
     }

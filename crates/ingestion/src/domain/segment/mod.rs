@@ -12,5 +12,6 @@ mod request;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use consent::take_signals;
 pub(crate) use message::{HttpArrival, kept_payload, read};
 pub(crate) use request::{BodyError, Call, Request, Route, Shared, split};

@@ -12,7 +12,7 @@ use crate::domain::finish::{Arrival, Ready};
 use crate::domain::json::Json;
 use crate::domain::json_scan::mend_escapes;
 use crate::domain::problem::{Problem, Reason};
-use crate::domain::source::SourceProfile;
+use crate::domain::source::{Edge, SourceProfile};
 use kit::Currency;
 use kit::time::timestamp;
 
@@ -25,6 +25,7 @@ fn source() -> SourceProfile {
         party: Party::First,
         medium: Medium::Online,
         default_currency: Currency::parse("GBP"),
+        edge: Edge::default(),
         controls: Default::default(),
     }
 }
@@ -161,7 +162,7 @@ fn what_a_batch_shares_lies_under_each_event() {
 
     let event = Event::decode(ready.payload).unwrap();
     let context = event.context.unwrap();
-    assert_eq!((context.ip.as_str(), context.locale.as_str()), ("1.1.1.1", "fr-FR"));
+    assert_eq!((context.ip.as_str(), context.locale.as_str()), ("1.1.1.0", "fr-FR"));
     assert_eq!(text(&context.extra_json), r#"{"integrations":{"All":true}}"#);
     let hour_us = 3_600_000_000;
     assert_eq!(event.original_time, Some(timestamp(NOON_US - 4 * hour_us)));
@@ -179,7 +180,7 @@ fn a_kept_payload_stands_for_itself() {
 
     let kept = kept_payload(request.events[0], &request.shared, from.sender);
 
-    let expected = r#"{"context":{"library":{"name":"analytics.js"},"locale":"fr","ip":"9.9.9.9"},"sentAt":"2025-06-01T09:00:00Z","type":"track","event":"x"}"#;
+    let expected = r#"{"context":{"library":{"name":"analytics.js"},"locale":"fr","ip":"9.9.9.0"},"sentAt":"2025-06-01T09:00:00Z","type":"track","event":"x"}"#;
     assert_eq!(text(&kept), expected);
 }
 
