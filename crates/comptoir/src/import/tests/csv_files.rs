@@ -174,7 +174,7 @@ fn a_file_that_cannot_be_read_says_why() {
     assert!(message("o.csv", b"PAR1....", PLAIN).contains("is a Parquet file"));
     assert!(message("o.csv", b"\xFF\xFEo\0r\0", PLAIN).contains("its header line is not UTF-8 text"));
     assert!(message("o.csv", b"o\0r\0d\0", PLAIN).contains("UTF-16?"));
-    assert!(message("o.xlsx", b"", PLAIN).contains("ends neither in .csv, .tsv nor .parquet"));
+    assert!(message("o.xlsx", b"", PLAIN).contains("ends neither in .csv, .tsv, .jsonl, .ndjson nor .parquet"));
     let folder = tempfile::tempdir().unwrap();
     let error = import_path(folder.path(), &Mapping::parse(PLAIN).unwrap()).err().unwrap();
     assert!(matches!(error, ImportError::Unreadable { .. }), "{error}");
