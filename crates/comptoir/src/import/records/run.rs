@@ -283,7 +283,7 @@ fn settle(
         match verdict.outcome() {
             Outcome::Accepted => report.accepted += 1,
             Outcome::Duplicate => report.duplicates += 1,
-            Outcome::Quarantined | Outcome::Unspecified => {
+            Outcome::Quarantined | Outcome::Held | Outcome::Denied | Outcome::Unspecified => {
                 rejects.write(*row, "", "quarantined", &format!("{}: {}", verdict.reason, verdict.message))?;
                 *report.quarantined.entry(verdict.reason).or_default() += 1;
             }
