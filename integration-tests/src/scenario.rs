@@ -9,7 +9,7 @@ use proto::{
 };
 use simulator::{Habits, Noise, PurchaseModel, World, WorldConfig};
 
-use crate::Subject;
+use crate::{Subject, read};
 
 /// Tenant of the scenario.
 pub const TENANT: &str = "atelier";
@@ -86,6 +86,23 @@ pub async fn set_up(subject: &impl Subject, world: &World) -> Result<Shop, Error
         shop.api.campaigns().put_campaign(PutCampaignRequest { campaign: Some(campaign) }).await?;
     }
     Ok(shop)
+}
+
+/// Changes a shop for comparing two runs: what is set off falls due on a later day.
+///
+/// The clock jumps a day at a time. A basket's message that falls due on the very day on which time alone brings the same person
+/// into a segment is decided before or after the other's, whichever service wakes first; in time that passes, never.
+pub async fn make_comparable(shop: &Shop) -> Result<(), Error> {
+    let delay = Some(prost_types::Duration { seconds: 26 * 3_600, nanos: 0 });
+    for mut campaign in read::campaigns(&shop.api).await? {
+        match &mut campaign.trigger {
+            Some(Trigger::AbandonedBasket(basket)) => basket.delay = delay,
+            Some(Trigger::SegmentEntered(entered)) => entered.delay = delay,
+            Some(Trigger::PostPurchase(_)) | None => continue,
+        }
+        shop.api.campaigns().put_campaign(PutCampaignRequest { campaign: Some(campaign) }).await?;
+    }
+    Ok(())
 }
 
 /// Lives through the world, day by day, with people who open, click and unsubscribe.

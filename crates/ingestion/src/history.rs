@@ -47,7 +47,7 @@ pub(crate) async fn see_last(
                     return Ok(());
                 }
                 scans_left -= 1;
-                if scans_left % SCANNED_AT_ONCE == 0 {
+                if scans_left.is_multiple_of(SCANNED_AT_ONCE) {
                     tokio::task::yield_now().await;
                 }
                 let Ok(event) = Event::decode(record.record.payload) else { continue };

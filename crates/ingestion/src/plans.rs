@@ -130,7 +130,7 @@ fn shown(told: Told, source_id: &str) -> Vec<Violation> {
     };
     let mut violations: Vec<Violation> = told.into_iter().map(violation).collect();
     // The sort is stable: what is equally frequent stays in the order of its names.
-    violations.sort_by(|one, other| other.count.cmp(&one.count));
+    violations.sort_by_key(|violation| std::cmp::Reverse(violation.count));
     violations.truncate(MAX_SHOWN);
     violations
 }

@@ -7,6 +7,7 @@ use kit::Error;
 async fn picture(subject: &impl Subject) -> Result<Picture, Error> {
     let world = scenario::world_for_comparing();
     let shop = scenario::set_up(subject, &world).await?;
+    scenario::make_comparable(&shop).await?;
     scenario::live(subject, &shop, &world).await?;
     Picture::take(&shop.api, &subject.post().all()).await
 }

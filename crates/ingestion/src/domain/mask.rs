@@ -33,7 +33,6 @@ pub(crate) fn mask(event: Event) -> Event {
         received_time: event.received_time,
         provenance: event.provenance,
         name: event.name,
-        ..Event::default()
     }
 }
 

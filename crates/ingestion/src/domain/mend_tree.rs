@@ -59,7 +59,7 @@ impl Tree {
                 true
             }
             Self::Array(items) if part == EVERY => {
-                items.iter_mut().fold(false, |any, item| item.set(rest, value) || any)
+                items.iter_mut().map(|item| item.set(rest, value)).filter(|changed| *changed).count() > 0
             }
             Self::Array(items) => match place(part, items.len()) {
                 Some(index) if index < items.len() => items[index].set(rest, value),
@@ -143,7 +143,7 @@ impl Tree {
                 member.is_some_and(|(_, member)| member.each(rest, act))
             }
             Self::Array(items) if part == EVERY => {
-                items.iter_mut().fold(false, |any, item| item.each(rest, act) || any)
+                items.iter_mut().map(|item| item.each(rest, act)).filter(|changed| *changed).count() > 0
             }
             Self::Array(items) => {
                 let index = place(part, items.len());

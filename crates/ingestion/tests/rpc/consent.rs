@@ -109,7 +109,7 @@ async fn policies_are_kept_by_source_and_by_tenant() {
 
         let list = |page_token| ListConsentPoliciesRequest { page_size: 1, page_token };
         let page = client.list_consent_policies(list(String::new())).await.unwrap().into_inner();
-        assert_eq!(page.policies, [tenants.clone()]);
+        assert_eq!(page.policies, std::slice::from_ref(&tenants));
         let page = client.list_consent_policies(list(page.next_page_token)).await.unwrap().into_inner();
         assert_eq!((page.policies, page.next_page_token.as_str()), (vec![second], ""));
 
@@ -230,7 +230,7 @@ async fn what_waits_is_sealed_and_comes_in_once_and_in_order() {
         assert!(told.held && told.decide_time.is_some());
         assert_eq!((told.bases().collect::<Vec<_>>(), told.country.as_str()), (vec![Basis::Categories], "FR"));
         assert_eq!(told.granted_purposes, ["analytics"]);
-        assert_eq!(decision(&logged[3]).held, true);
+        assert!(decision(&logged[3]).held);
         assert_eq!((rows(&setup, "pending").await, rows(&setup, "keys").await), (1, 1), "the other still waits");
         let counted = summary(&setup).await;
         assert_eq!((counted.held, counted.released, counted.destroyed), (4, 3, 0));

@@ -322,7 +322,7 @@ mod tests {
         let yes = ("analytics".to_owned(), ConsentState::Granted);
 
         let partly = with_categories(&[("Analytics", true)]);
-        assert_eq!(answers(partly.clone()), [yes.clone()]);
+        assert_eq!(answers(partly.clone()), std::slice::from_ref(&yes));
         let whole = Event { name: "Segment Consent Preference Updated".into(), ..partly };
         assert_eq!(answers(whole), [yes, ("support".to_owned(), ConsentState::Denied)]);
     }
