@@ -65,6 +65,18 @@ pub(crate) struct Occasion<'a> {
     pub(crate) traceparent: Option<&'a str>,
 }
 
+impl Person {
+    /// Makes a change that may move memberships, and keeps what is stored of them before the first that does.
+    fn change_memberships(&mut self, change: impl FnOnce(&mut State) -> Vec<Transition>) -> Vec<Transition> {
+        let stored = self.stored_memberships.is_none().then(|| self.state.memberships.clone());
+        let transitions = change(&mut self.state);
+        if !transitions.is_empty() {
+            self.stored_memberships = self.stored_memberships.take().or(stored);
+        }
+        transitions
+    }
+}
+
 impl Work {
     /// Takes the lock of a shard.
     pub(crate) async fn open(engine: &Engine, tx: &mut Tx, tenant: &TenantId, partition: u32) -> Result<Self, Error> {
@@ -159,21 +171,18 @@ impl Work {
         };
         let known_us = person.state.placed_us(event);
         let changed = person.state.fold(event, &mut person.touched_orders);
+        let mut redated = Vec::new();
         if changed & ORDERS != 0 {
             person.order_changes += 1;
             person.stored_currencies.get_or_insert(currencies);
-        }
-        person.state.restating = restated;
-        if let (Some(known_us), Some(placed_us)) = (known_us, person.state.placed_us(event))
-            && placed_us < known_us
-        {
-            let stored = person.stored_memberships.is_none().then(|| person.state.memberships.clone());
-            let redated = person.state.redate(known_us, placed_us);
-            if !redated.is_empty() {
-                person.stored_memberships = person.stored_memberships.take().or(stored);
-                self.tell(profile_id, redated, occasion.traceparent);
+            if let (Some(known_us), Some(placed_us)) = (known_us, person.state.placed_us(event))
+                && placed_us < known_us
+            {
+                redated = person.change_memberships(|state| state.redate(known_us, placed_us));
             }
         }
+        person.state.restating = restated;
+        self.tell(profile_id, redated, occasion.traceparent);
         let cause = Cause { at_us: event.time_us, backfilled: restated };
         self.judge(profile_id, changed, cause, occasion.traceparent);
     }
@@ -309,13 +318,12 @@ impl Work {
         person.is_new = false;
         person.changed = true;
 
-        let stored = person.stored_memberships.is_none().then(|| person.state.memberships.clone());
-        let mut transitions = Vec::new();
-        self.bench.bench().judge_changed(&mut person.state, changed, self.now_us, cause, &mut transitions);
-        if !transitions.is_empty() {
-            person.stored_memberships = person.stored_memberships.take().or(stored);
-            self.tell(profile_id, transitions, traceparent);
-        }
+        let transitions = person.change_memberships(|state| {
+            let mut transitions = Vec::new();
+            self.bench.bench().judge_changed(state, changed, self.now_us, cause, &mut transitions);
+            transitions
+        });
+        self.tell(profile_id, transitions, traceparent);
     }
 
     fn tell(&mut self, profile_id: &str, transitions: Vec<Transition>, traceparent: Option<&str>) {
