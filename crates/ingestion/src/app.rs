@@ -11,6 +11,7 @@ use crate::intake::{Intake, LaneKeeper, Source, Tail};
 use crate::metrics::IntakeMetrics;
 use crate::quotas::Quotas;
 use crate::seal::Sealer;
+use crate::window::Merger;
 
 /// The parts that the RPCs share.
 pub(crate) struct App {
@@ -21,6 +22,7 @@ pub(crate) struct App {
     pub(crate) metrics: IntakeMetrics,
     pub(crate) sealer: Arc<Sealer>,
     pub(crate) lane_keeper: LaneKeeper,
+    pub(crate) merger: Merger,
     pub(crate) log: EventLog,
     pub(crate) tail: Tail,
     pub(crate) quotas: Quotas,

@@ -43,6 +43,9 @@ pub struct Config {
 pub struct CollectConfig {
     /// How long a message id is remembered, in days: a second event with it is a duplicate. 1 to 400.
     pub dedupe_days: u32,
+    /// Memory for what is known of the message ids, in MiB: 2.4 bytes an id, and what was taken last. Tenants that were
+    /// not heard of for longest are read again when they are. The tenant in use takes what it takes. 1 to 65536.
+    pub dedupe_memory_mib: u32,
     /// Partitions of the event log for each tenant. Never change it for a log that holds events. 1 to 1024.
     pub partitions: u32,
     /// How much may wait to be committed, in KiB of serialised events; more is refused for the moment. 1024 or more.
@@ -62,6 +65,7 @@ impl Default for CollectConfig {
     fn default() -> Self {
         Self {
             dedupe_days: 7,
+            dedupe_memory_mib: 256,
             partitions: 8,
             queue_kib: 65_536,
             source_cache_ms: 2_000,
@@ -74,6 +78,10 @@ impl Default for CollectConfig {
 impl CollectConfig {
     pub(crate) fn dedupe_window_us(&self) -> i64 {
         i64::from(self.dedupe_days) * 24 * 3_600 * 1_000_000
+    }
+
+    pub(crate) fn dedupe_memory_bytes(&self) -> usize {
+        (self.dedupe_memory_mib as usize) << 20
     }
 
     /// How long a dead letter is kept, in microseconds; `None` for ever.
@@ -162,6 +170,8 @@ impl ServiceConfig for Config {
     fn validate(&self, violations: &mut Violations) {
         let collect = &self.collect;
         violations.check((1..=400).contains(&collect.dedupe_days), "collect.dedupe_days", "must be 1 to 400");
+        let memory = collect.dedupe_memory_mib;
+        violations.check((1..=65_536).contains(&memory), "collect.dedupe_memory_mib", "must be 1 to 65536");
         violations.check((1..=1024).contains(&collect.partitions), "collect.partitions", "must be 1 to 1024");
         violations.check(collect.queue_kib >= 1024, "collect.queue_kib", "must be 1024 or more");
         violations.check(collect.source_cache_ms <= 60_000, "collect.source_cache_ms", "must be at most 60000");

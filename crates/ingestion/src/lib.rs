@@ -32,8 +32,8 @@ mod service;
 mod store;
 mod ttl_cache;
 mod upkeep;
+pub mod window;
 
-pub use crate::store::seen::remember;
 pub use config::{BootstrapConfig, CollectConfig, Config, ConsentConfig, EnrichConfig};
 pub use service::{Deps, Ingestion, LOG};
 

@@ -32,6 +32,7 @@ use crate::metrics::IntakeMetrics;
 use crate::quotas::Quotas;
 use crate::seal::Sealer;
 use crate::upkeep;
+use crate::window::{Tuning, Window};
 
 /// Name of the log that this service publishes.
 pub const LOG: &str = "events";
@@ -90,12 +91,15 @@ impl Ingestion {
             metrics: counted.clone(),
         };
         let tail = Tail::default();
+        let tuning = Tuning { memory_bytes: config.collect.dedupe_memory_bytes(), ..Tuning::default() };
+        let (window, merger) = Window::new(db.clone(), tuning);
         let parts = IntakeParts {
             db: db.clone(),
             log: log.clone(),
             clock: clock.clone(),
             metrics: counted.clone(),
             tail: tail.clone(),
+            window,
             dedupe_window_us,
             sealer: Arc::clone(&sealer),
             queue_weight: config.collect.queue_kib as usize,
@@ -113,6 +117,7 @@ impl Ingestion {
             db,
             sealer,
             lane_keeper,
+            merger,
         });
         app.bootstrap(&config.bootstrap).await?;
 

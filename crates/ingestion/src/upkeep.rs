@@ -1,7 +1,7 @@
-//! What goes on in the background: the deduplication window is swept, what waits for consent is looked after, dead
+//! What goes on in the background: the deduplication window is merged and swept, what waits for consent is looked after, dead
 //! letters that are too old go, those that wait are counted, and readiness follows the store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,12 +11,10 @@ use kit::shutdown::Shutdown;
 use store::{Db, Error};
 
 use crate::app::App;
-use crate::store::seen::{self, SLICES};
-use crate::store::{letter_care, sources};
+use crate::store::{letter_care, seen, sources};
 
-/// One slice a second sweeps all of them in about 70 minutes. Real time: sweeping frees space, and nothing depends on
-/// when.
-const SWEEP_PAUSE: Duration = Duration::from_secs(1);
+/// Real time: sweeping frees space, and nothing depends on when.
+const SWEEP_PAUSE: Duration = Duration::from_secs(60);
 /// Real time as well, but by the service's clock an event expires.
 const LANE_PAUSE: Duration = Duration::from_secs(1);
 const PROBE_PAUSE: Duration = Duration::from_secs(2);
@@ -52,16 +50,22 @@ pub(crate) fn start(app: &Arc<App>, dedupe_window_us: i64, ready: ReadyHandle, s
     });
 }
 
+/// Merges when a tenant has enough to merge, and looks after all of them now and then.
 async fn sweep_for_ever(app: &App, dedupe_window_us: i64) {
-    // Anywhere: processes that restart often must not sweep the first slices only.
-    let mut slice = rand::random::<u16>() % SLICES;
+    let mut next_sweep = tokio::time::Instant::now();
     loop {
-        tokio::time::sleep(SWEEP_PAUSE).await;
-        if let Err(error) = sweep(app, slice, dedupe_window_us).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "the deduplication window was not swept");
-            continue;
+        let outcome = tokio::select! {
+            tenants = app.merger.waiting() => merge(app, tenants, dedupe_window_us).await,
+            () = tokio::time::sleep_until(next_sweep) => {
+                next_sweep += SWEEP_PAUSE;
+                sweep(app, dedupe_window_us).await
+            }
+        };
+        if let Err(error) = outcome {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the deduplication window was not looked after");
+            // What did not work waits for the next sweep or the next message.
+            tokio::time::sleep(PROBE_PAUSE).await;
         }
-        slice = (slice + 1) % SLICES;
     }
 }
 
@@ -78,11 +82,19 @@ async fn keep_lane_for_ever(app: &App) {
     }
 }
 
-async fn sweep(app: &App, slice: u16, dedupe_window_us: i64) -> Result<(), Error> {
+async fn merge(app: &App, tenants: BTreeSet<TenantId>, dedupe_window_us: i64) -> Result<(), Error> {
     let cutoff_us = app.clock.now_us().saturating_sub(dedupe_window_us);
-    for tenant in sources::list_tenants(&app.db).await? {
-        let removed = seen::sweep(&app.db, &tenant, slice, cutoff_us).await?;
-        app.metrics.swept_messages.inc_by(removed);
+    for tenant in tenants {
+        app.metrics.swept_messages.inc_by(app.merger.tend(&tenant, cutoff_us).await?);
+    }
+    Ok(())
+}
+
+async fn sweep(app: &App, dedupe_window_us: i64) -> Result<(), Error> {
+    let cutoff_us = app.clock.now_us().saturating_sub(dedupe_window_us);
+    for tenant in seen::list_tenants(&app.db).await? {
+        app.metrics.swept_messages.inc_by(app.merger.expire(&tenant, cutoff_us).await?);
+        app.metrics.swept_messages.inc_by(app.merger.tend(&tenant, cutoff_us).await?);
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! One transaction for all that waits: deduplicated, appended, counted; what is bad is kept.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use eventlog::{EventLog, Handler, Record};
@@ -25,7 +25,8 @@ use crate::seal::Sealer;
 use crate::store::consent_counts::ConsentCountsBySource;
 use crate::store::counts::{self, CountsBySource};
 use crate::store::dead_letters::{self, DeadLetterRow};
-use crate::store::{seen, signals};
+use crate::store::signals;
+use crate::window::{Hashes, Window};
 
 /// Decides and writes; told to [`eventlog::GroupCommit`].
 pub(super) struct CommitHandler {
@@ -34,6 +35,7 @@ pub(super) struct CommitHandler {
     metrics: IntakeMetrics,
     tail: Tail,
     tally: Tally,
+    window: Window,
     dedupe_window_us: i64,
     sealer: Arc<Sealer>,
     /// What the open transaction adds to the metrics once it is committed.
@@ -65,11 +67,22 @@ impl CommitHandler {
         clock: Clock,
         metrics: IntakeMetrics,
         tail: Tail,
-        dedupe_window_us: i64,
+        (window, dedupe_window_us): (Window, i64),
         sealer: Arc<Sealer>,
     ) -> Self {
-        let (tally, uncommitted, uncommitted_consent, unshown) = Default::default();
-        Self { log, clock, metrics, tail, tally, dedupe_window_us, sealer, uncommitted, uncommitted_consent, unshown }
+        Self {
+            log,
+            clock,
+            metrics,
+            tail,
+            tally: Tally::default(),
+            window,
+            dedupe_window_us,
+            sealer,
+            uncommitted: CountsBySource::new(),
+            uncommitted_consent: ConsentCountsBySource::new(),
+            unshown: HashMap::new(),
+        }
     }
 }
 
@@ -83,7 +96,7 @@ impl Handler<Submission, Vec<Verdict>> for CommitHandler {
         let mut fresh = HashMap::new();
         for (tenant, hashes) in distinct_messages(&submissions, &consenting) {
             let cutoff_us = now_us.saturating_sub(self.dedupe_window_us);
-            let new = seen::insert_new(tx, &tenant, hashes, now_us, cutoff_us).await?;
+            let new = self.window.insert_new(tx, &tenant, &hashes, (now_us, cutoff_us)).await?;
             fresh.insert(tenant, new);
         }
 
@@ -132,6 +145,7 @@ impl Handler<Submission, Vec<Verdict>> for CommitHandler {
         }
         self.tail.show(std::mem::take(&mut self.unshown));
         self.tally.committed();
+        self.window.committed();
     }
 
     fn rolled_back(&mut self) {
@@ -139,6 +153,7 @@ impl Handler<Submission, Vec<Verdict>> for CommitHandler {
         self.uncommitted_consent.clear();
         self.unshown.clear();
         self.tally.rolled_back();
+        self.window.rolled_back();
     }
 }
 
@@ -169,7 +184,7 @@ fn distinct_messages(submissions: &[Submission], consenting: &Consenting) -> BTr
 /// Decides each event's outcome, and gathers what is to be written.
 struct Sorting<'a> {
     /// New messages that no event has claimed yet; the first in order of arrival does.
-    fresh: HashMap<TenantId, HashSet<MessageHash>>,
+    fresh: HashMap<TenantId, Hashes>,
     consenting: Consenting,
     writes: BTreeMap<TenantId, Writes>,
     counts: CountsBySource,
@@ -182,7 +197,7 @@ struct Sorting<'a> {
 impl Sorting<'_> {
     fn sort(&mut self, index: usize, submission: Submission) -> Vec<Verdict> {
         let Submission { source, traceparent, items, .. } = submission;
-        let mut no_messages = HashSet::new();
+        let mut no_messages = Hashes::default();
         let fresh = self.fresh.get_mut(&source.tenant).unwrap_or(&mut no_messages);
         let writes = self.writes.entry(source.tenant.clone()).or_default();
         let counts = self.counts.entry((source.tenant.clone(), source.source_id.clone())).or_default();

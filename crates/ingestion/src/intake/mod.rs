@@ -26,6 +26,7 @@ pub(crate) use self::submission::{Arrived, DeadLetterIdSeed, Item, Refused, Subm
 pub(crate) use self::tail::{Tail, Tailed, Watch, What};
 use crate::metrics::IntakeMetrics;
 use crate::seal::Sealer;
+use crate::window::Window;
 
 /// Weight of one transaction, in the units of [`Submission::weight`]: about 20 MiB of events.
 const TRANSACTION_WEIGHT: usize = 20_000;
@@ -46,6 +47,8 @@ pub(crate) struct IntakeParts {
     pub(crate) clock: Clock,
     pub(crate) metrics: IntakeMetrics,
     pub(crate) tail: Tail,
+    /// Tells messages from their repetitions.
+    pub(crate) window: Window,
     /// How long a message id is remembered, in microseconds.
     pub(crate) dedupe_window_us: i64,
     /// Seals what waits for consent.
@@ -66,9 +69,9 @@ enum Patience {
 
 impl Intake {
     pub(crate) fn spawn(parts: IntakeParts, shutdown: &Shutdown) -> Self {
-        let IntakeParts { db, log, clock, metrics, tail, dedupe_window_us, sealer, queue_weight, slow_commit } = parts;
+        let IntakeParts { db, log, clock, metrics, tail, window, sealer, queue_weight, slow_commit, .. } = parts;
         let options = GroupCommitOptions { queue_weight, transaction_weight: TRANSACTION_WEIGHT };
-        let handler = CommitHandler::new(log, clock, metrics.clone(), tail, dedupe_window_us, sealer);
+        let handler = CommitHandler::new(log, clock, metrics.clone(), tail, (window, parts.dedupe_window_us), sealer);
         let commit = GroupCommit::spawn(db, shutdown, options, handler);
         Self { commit, shares: Shares::new(queue_weight), metrics, slow_commit }
     }

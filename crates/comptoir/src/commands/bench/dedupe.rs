@@ -1,9 +1,13 @@
 //! What exact deduplication costs: time, writes and space for each message id, as the window fills.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use ::store::{Db, OpenOptions, on};
+use anyhow::Context;
 use clap::Args as ClapArgs;
+use ingestion::window::{Merger, Tuning, Window};
 use kit::TenantId;
 
 use super::Figures;
@@ -47,11 +51,14 @@ struct Cost {
     slowest: Duration,
 }
 
-struct Window {
+struct Filling {
     db: Db,
+    window: Window,
     tenant: TenantId,
     batch: u64,
     filled: u64,
+    /// What had expired when something was recorded last; the merger forgets it.
+    cutoff_us: Arc<AtomicI64>,
 }
 
 pub(super) async fn run(args: Args) -> anyhow::Result<()> {
@@ -71,20 +78,36 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     };
     let db = Db::open(&url, OpenOptions::default()).await?;
     db.migrate(&ingestion::MIGRATIONS).await?;
-    let window = Window { db, tenant: TenantId::try_from("bench")?, batch: args.batch as u64, filled: 0 };
-    let measured = measure(window, &args).await;
+    let tenant = TenantId::try_from("bench")?;
+    let (window, merger) = Window::new(db.clone(), Tuning::default());
+    let cutoff_us = Arc::new(AtomicI64::new(0));
+    let merging = tokio::spawn(merge_for_ever(merger, tenant.clone(), Arc::clone(&cutoff_us)));
+    let filling = Filling { db: db.clone(), window, tenant, batch: args.batch as u64, filled: 0, cutoff_us };
+    let measured = tokio::select! {
+        measured = measure(filling, &args) => measured,
+        ended = merging => ended.context("the merger panicked")?,
+    };
+    db.close().await;
     if let (Some(server), Some(name)) = (&args.postgres, name) {
         execute(server, format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await?;
     }
     measured
 }
 
-async fn measure(mut window: Window, args: &Args) -> anyhow::Result<()> {
+/// Merges as the service does, beside what is measured and on its account.
+async fn merge_for_ever(merger: Merger, tenant: TenantId, cutoff_us: Arc<AtomicI64>) -> anyhow::Result<()> {
+    loop {
+        merger.waiting().await;
+        merger.tend(&tenant, cutoff_us.load(Ordering::Relaxed)).await?;
+    }
+}
+
+async fn measure(mut window: Filling, args: &Args) -> anyhow::Result<()> {
     let figures = Figures { bench: "dedupe", engine: window.db.engine(), json: args.json };
     let empty = window.size().await?;
     let mut largest: Option<(u64, f64, f64)> = None;
     for size in SIZES.into_iter().filter(|size| *size <= args.ids) {
-        window.fill(size - MEASURED.min(size)).await?;
+        let filled = window.fill(size - MEASURED.min(size)).await?;
         let cost = window.fill(size).await?;
         let bytes = (window.size().await? - empty) as f64 / size as f64;
         let per_id = |seconds: f64| seconds * 1e6 / cost.ids as f64;
@@ -93,24 +116,35 @@ async fn measure(mut window: Window, args: &Args) -> anyhow::Result<()> {
         print("insert", per_id(cost.wall.as_secs_f64()), "µs/id");
         print("cpu", per_id(cost.cpu_seconds), "µs of this process/id");
         print("written", cost.written / cost.ids as f64, "bytes to the device/id");
+        if filled.ids > 0 {
+            // Since the size before: merges are in it, which fifty thousand ids may meet or not.
+            print("fill", filled.wall.as_secs_f64() * 1e6 / filled.ids as f64, "µs/id since the size before");
+            print(
+                "fill_cpu",
+                filled.cpu_seconds * 1e6 / filled.ids as f64,
+                "µs of this process/id since the size before",
+            );
+            print("fill_written", filled.written / filled.ids as f64, "bytes to the device/id since the size before");
+            print("fill_slowest_transaction", filled.slowest.as_secs_f64() * 1e3, "ms");
+        }
         print("slowest_transaction", cost.slowest.as_secs_f64() * 1e3, "ms");
         let (again, known) = window.again(size).await?;
         anyhow::ensure!(known, "ids that were seen count as new");
+        print("memory", window.window.memory_bytes() as f64 / size as f64, "bytes/id");
+        print("restart", window.restart().await?.as_secs_f64() * 1e3, "ms until the first answer of a new process");
         print("duplicate", again.as_secs_f64() * 1e6 / window.batch as f64, "µs/id");
         largest = Some((size, bytes, per_id(cost.wall.as_secs_f64())));
     }
     if let Some((size, bytes, insert)) = largest {
-        // Space grows with the ids and nothing else. Time does not: it is told as it was at the largest size, and holds beyond
-        // only while the index fits the memory of the machine.
+        // Space grows with the ids and nothing else; time with the levels of runs, one more for each eightfold.
         figures.print("extrapolated_space_at_100000000", bytes * TARGET / 1e9, "GB");
         figures.print("largest_measured", size as f64, "ids");
         figures.print("insert_at_largest_measured", insert, "µs/id");
     }
-    window.db.close().await;
     Ok(())
 }
 
-impl Window {
+impl Filling {
     /// Records new ids until there are `size`. Returns what it cost.
     async fn fill(&mut self, size: u64) -> anyhow::Result<Cost> {
         let own = std::process::id();
@@ -132,7 +166,7 @@ impl Window {
     }
 
     /// Records ids from all over the window once more. Returns how long it took, and whether none was new.
-    async fn again(&self, size: u64) -> anyhow::Result<(Duration, bool)> {
+    async fn again(&mut self, size: u64) -> anyhow::Result<(Duration, bool)> {
         let step = (size / self.batch).max(1);
         let numbers: Vec<u64> = (0..self.batch.min(size)).map(|number| number * step).collect();
         let begun = Instant::now();
@@ -140,21 +174,41 @@ impl Window {
         Ok((begun.elapsed(), new == 0))
     }
 
-    async fn record(&self, numbers: impl Iterator<Item = u64>) -> anyhow::Result<usize> {
-        // A window that fills at the rate at which time passes in it: 10^8 ids in seven days.
-        let now_us = 1_750_000_000_000_000 + (self.filled as f64 * 7.0 * DAY_US as f64 / TARGET) as i64;
+    async fn record(&mut self, numbers: impl Iterator<Item = u64>) -> anyhow::Result<usize> {
+        let (now_us, cutoff_us) = self.times();
+        self.cutoff_us.store(cutoff_us, Ordering::Relaxed);
         let hashes = numbers.map(hash).collect();
-        let mut tx = self.db.begin().await?;
-        let new = ingestion::remember(&mut tx, &self.tenant, hashes, now_us, now_us - 7 * DAY_US).await?;
-        tx.commit().await?;
-        Ok(new)
+        Ok(self.window.remember(&self.db, &self.tenant, hashes, (now_us, cutoff_us)).await?)
     }
 
-    /// Returns the size of the table with its index, in bytes.
+    /// Returns the time in a window that fills at the rate at which time passes in it, 10^8 ids in seven days, and what has
+    /// expired by then.
+    fn times(&self) -> (i64, i64) {
+        let now_us = 1_750_000_000_000_000 + (self.filled as f64 * 7.0 * DAY_US as f64 / TARGET) as i64;
+        (now_us, now_us - 7 * DAY_US)
+    }
+
+    /// Returns how long it takes a process that has just begun to know what there is.
+    async fn restart(&mut self) -> anyhow::Result<Duration> {
+        let begun = Instant::now();
+        let (mut fresh, _) = Window::new(self.db.clone(), Tuning::default());
+        let new = fresh.remember(&self.db, &self.tenant, vec![hash(0)], self.times()).await?;
+        anyhow::ensure!(new == 0, "what was seen first counts as new after a restart");
+        Ok(begun.elapsed())
+    }
+
+    /// Returns the size of the tables with their indexes, in bytes.
     async fn size(&self) -> anyhow::Result<i64> {
         let ask = match &self.db {
-            Db::Sqlite(_) => "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size",
-            Db::Postgres(_) => "SELECT pg_total_relation_size('seen_messages')",
+            Db::Sqlite(_) => {
+                "SELECT (page_count - freelist_count) * page_size
+                   FROM pragma_page_count, pragma_freelist_count, pragma_page_size"
+            }
+            Db::Postgres(_) => {
+                "SELECT CAST(SUM(pg_total_relation_size(oid)) AS BIGINT)
+                   FROM pg_class
+                  WHERE starts_with(relname, 'seen_') AND relkind = 'r'"
+            }
         };
         Ok(on!(self.db, pool => sqlx::query_scalar(ask).fetch_one(pool).await)?)
     }
