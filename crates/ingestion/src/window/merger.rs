@@ -349,6 +349,20 @@ impl Building<'_> {
         Ok(())
     }
 
+    /// Writes the index, no more in one transaction than of blocks, so that nobody waits for long.
+    async fn write_index(&mut self, index: &RunIndex) -> Result<(), Error> {
+        const PARTS_AT_ONCE: usize = 4;
+        let bytes = index.to_bytes();
+        for (piece, bytes) in bytes.chunks(runs::PART_BYTES * PARTS_AT_ONCE).enumerate() {
+            let mut tx = self.merger.db.begin().await?;
+            runs::insert_parts(&mut tx, self.tenant, self.run_id, piece * PARTS_AT_ONCE, bytes).await?;
+            runs::touch(&mut tx, self.tenant, self.run_id, real_us()).await?;
+            tx.commit().await?;
+            self.renew_claim().await?;
+        }
+        Ok(())
+    }
+
     async fn renew_claim(&mut self) -> Result<(), Error> {
         let now_us = real_us();
         if now_us > after(self.claimed_us, CLAIM / 4) {
@@ -359,13 +373,11 @@ impl Building<'_> {
     }
 
     /// Puts the run in the place of what it was merged from, unless somebody else has done so. Returns whether it did.
-    async fn finish(self, sources: &[RunRow], batches: Option<(i64, i64)>) -> Result<bool, Error> {
-        let Self { merger, tenant, run_id, index, ids, newest_us, .. } = self;
+    async fn finish(mut self, sources: &[RunRow], batches: Option<(i64, i64)>) -> Result<bool, Error> {
+        let index = std::mem::replace(&mut self.index, IndexBuilder::new(0)).finish();
+        self.write_index(&index).await?;
+        let Self { merger, tenant, run_id, ids, newest_us, .. } = self;
         let (db, shared) = (&merger.db, &merger.shared);
-        let index = index.finish();
-        let mut tx = db.begin().await?;
-        runs::insert_parts(&mut tx, tenant, run_id, &index.to_bytes()).await?;
-        tx.commit().await?;
         // The window may look for it as soon as it is committed.
         lock(&shared.prepared).insert((tenant.clone(), run_id), Arc::new(index));
 

@@ -236,13 +236,21 @@ pub(crate) async fn find_blocks(
     Ok(found)
 }
 
-/// Writes the index of a run.
-pub(crate) async fn insert_parts(tx: &mut Tx, tenant: &TenantId, run_id: i64, bytes: &[u8]) -> Result<(), Error> {
-    /// PostgreSQL and SQLite take more, but not gladly.
-    const PART_BYTES: usize = 1 << 20;
+/// Most bytes in one part of an index: PostgreSQL and SQLite take more, but not gladly.
+pub(crate) const PART_BYTES: usize = 1 << 20;
+
+/// Writes parts of the index of a run, numbered from `first`.
+pub(crate) async fn insert_parts(
+    tx: &mut Tx,
+    tenant: &TenantId,
+    run_id: i64,
+    first: usize,
+    bytes: &[u8],
+) -> Result<(), Error> {
     for (part, bytes) in bytes.chunks(PART_BYTES).enumerate() {
+        let part = (first + part) as i64;
         store::within!(tx, conn => {
-            let query = sqlx::query(INSERT_PART).bind(tenant.as_str()).bind(run_id).bind(part as i64).bind(bytes);
+            let query = sqlx::query(INSERT_PART).bind(tenant.as_str()).bind(run_id).bind(part).bind(bytes);
             query.execute(&mut *conn).await.map(|_| ())
         })?;
     }
