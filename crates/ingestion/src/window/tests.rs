@@ -219,3 +219,30 @@ async fn a_merge_that_broke_off_is_no_part_of_the_window_and_goes_later() {
         assert_eq!((rows(&db, "seen_runs").await, rows(&db, "seen_blocks").await), (0, 0));
     }
 }
+
+#[tokio::test]
+async fn what_was_seen_before_the_window_changed_its_form_stays_seen() {
+    const INSERT: &str = "INSERT INTO seen_messages (tenant_id, message_hash, received_us) VALUES ($1, $2, $3)";
+    let before = |migrator: &sqlx::migrate::Migrator| {
+        let migrations = migrator.iter().filter(|migration| migration.version < 10).cloned().collect();
+        sqlx::migrate::Migrator::with_migrations(migrations)
+    };
+    let all = &crate::MIGRATIONS;
+    let old = store::Migrations { name: all.name, sqlite: before(&all.sqlite), postgres: before(&all.postgres) };
+    for db in databases(&[&old]).await {
+        for (of, number, received_us) in [("shop", 1, 0), ("shop", 2, 700), ("other", 1, 0)] {
+            let mut tx = db.begin().await.unwrap();
+            store::within!(tx, conn => {
+                let query = sqlx::query(INSERT).bind(of).bind(hash(number).to_vec()).bind(received_us);
+                query.execute(&mut *conn).await.map(|_| ())
+            })
+            .unwrap();
+            tx.commit().await.unwrap();
+        }
+        db.migrate(all).await.unwrap();
+
+        let (mut window, _) = Window::new(db.handle(), tiny());
+        assert_eq!(see(&mut window, &db, "shop", &[1, 2, 3], 1_500).await, [1, 3], "the first has expired");
+        assert_eq!(see(&mut window, &db, "other", &[1, 2], 1_000).await, [2]);
+    }
+}
