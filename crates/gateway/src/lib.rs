@@ -26,10 +26,10 @@ use kit::{
     metrics::Metrics,
     server::{Readiness, Services},
 };
+use prometheus_client::metrics::counter::Counter;
 use proto::gateway::v1::{
     access_service_server::AccessServiceServer, operations_service_server::OperationsServiceServer,
 };
-use prometheus_client::metrics::counter::Counter;
 use tonic::service::Routes;
 
 use access::{AccessHandler, AccessStore, Authenticator};

@@ -66,7 +66,8 @@ mod tests {
 
     #[test]
     fn a_list_admits_what_it_names_and_nothing_like_it() {
-        let origins = Origins::parse(&["https://Shop.example/", "http://localhost:3000", "https://*.shop.example"]).unwrap();
+        let origins =
+            Origins::parse(&["https://Shop.example/", "http://localhost:3000", "https://*.shop.example"]).unwrap();
 
         for (origin, admitted) in [
             ("https://shop.example", true),
@@ -100,7 +101,8 @@ mod tests {
     fn what_is_no_origin_is_told_by_its_place() {
         let long = format!("https://{}", "x".repeat(250));
 
-        let wrong = Origins::parse(&["https://a.test", "a.test", "https://", "https://a/b", "*", "null", "https://*.", &long]);
+        let wrong =
+            Origins::parse(&["https://a.test", "a.test", "https://", "https://a/b", "*", "null", "https://*.", &long]);
 
         assert_eq!(wrong, Err(vec![1, 2, 3, 4, 5, 6, 7]));
     }

@@ -16,6 +16,7 @@ use proto::{
     ingestion::v1::{
         PutTrackingPlanRequest, SetSourceOriginsRequest, Source, TrackingPlan,
         tracking_plan::{Mode, Rule},
+        tracking_plan_service_client::TrackingPlanServiceClient,
     },
     scoring::v1::SummarizeOrdersRequest,
 };
@@ -39,13 +40,20 @@ impl Shop {
         })
         .await?;
         let api = subject.api(&subject.operator()?.create_tenant("shop").await?)?;
-        let source = Source { name: "site".into(), kind: "site".into(), default_currency: "EUR".into(), ..Source::default() };
+        let source =
+            Source { name: "site".into(), kind: "site".into(), default_currency: "EUR".into(), ..Source::default() };
         let created = api.create_source(source).await?;
         Ok(Self { subject, api, source_id: created.source.unwrap_or_default().source_id, key: created.write_key })
     }
 
     /// Each request has its own connection: a server that refuses a large body may close it.
-    async fn send(&self, method: Method, path: &str, headers: Headers<'_>, body: impl Into<Vec<u8>>) -> anyhow::Result<Answer> {
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: Headers<'_>,
+        body: impl Into<Vec<u8>>,
+    ) -> anyhow::Result<Answer> {
         let mut request = Request::builder().method(method).uri(path);
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -111,7 +119,14 @@ async fn every_route_takes_every_credential_content_type_and_encoding() -> anyho
             sent += 1;
         }
     }
-    let names = [("t", "x"), ("i", "Identified"), ("p", "Page Viewed"), ("s", "Screen Viewed"), ("g", "Grouped"), ("a", "Aliased")];
+    let names = [
+        ("t", "x"),
+        ("i", "Identified"),
+        ("p", "Page Viewed"),
+        ("s", "Screen Viewed"),
+        ("g", "Grouped"),
+        ("a", "Aliased"),
+    ];
     for (route, name) in names {
         assert_eq!(shop.event(route).await?.name, name, "{route}");
     }
@@ -119,7 +134,8 @@ async fn every_route_takes_every_credential_content_type_and_encoding() -> anyho
     let mut messages = 0;
     let mut batch = |outer: Value, inner: Value| {
         messages += 1;
-        let mut body = object!({ "batch": [{ "type": "page", "userId": "u", "messageId": format!("batch-{messages}") }] });
+        let mut body =
+            object!({ "batch": [{ "type": "page", "userId": "u", "messageId": format!("batch-{messages}") }] });
         body["batch"][0].as_object_mut().unwrap().extend(inner.as_object().unwrap().clone());
         body.as_object_mut().unwrap().extend(outer.as_object().unwrap().clone());
         body.to_string()
@@ -145,14 +161,29 @@ async fn every_route_takes_every_credential_content_type_and_encoding() -> anyho
         assert_taken(&shop.post(&path, headers, body.clone()).await?, &format!("{path} {authorization} {body}"));
         sent += 1;
     }
-    for path in ["/v1/batch/", "/v1/b", "/v1/b/", "/v1/import", "/v1/import/", "/beacon/v1/batch?writeKey=KEY", "/beacon/v1/batch/?writeKey=KEY"] {
+    for path in [
+        "/v1/batch/",
+        "/v1/b",
+        "/v1/b/",
+        "/v1/import",
+        "/v1/import/",
+        "/beacon/v1/batch?writeKey=KEY",
+        "/beacon/v1/batch/?writeKey=KEY",
+    ] {
         let path = path.replace("KEY", key);
         let body = batch(if path.contains('?') { none() } else { object!({ "writeKey": key }) }, none());
         assert_taken(&shop.post(&path, &[], body).await?, &path);
         sent += 1;
     }
-    for content_type in ["application/json", "text/plain;charset=UTF-8", "application/x-www-form-urlencoded", "image/png", ""] {
-        let headers = [("authorization", authorization.as_str()), ("content-type", content_type), ("anonymousid", "YQ=="), ("sentat", "x")];
+    for content_type in
+        ["application/json", "text/plain;charset=UTF-8", "application/x-www-form-urlencoded", "image/png", ""]
+    {
+        let headers = [
+            ("authorization", authorization.as_str()),
+            ("content-type", content_type),
+            ("anonymousid", "YQ=="),
+            ("sentat", "x"),
+        ];
         assert_taken(&shop.post("/v1/batch", &headers, batch(none(), none())).await?, content_type);
         sent += 1;
     }
@@ -188,9 +219,7 @@ async fn answers_are_what_sdks_understand() -> anyhow::Result<()> {
     let shop = Shop::open().await?;
     let authorization = shop.basic();
     let auth = ("authorization", authorization.as_str());
-    let page = |message_id: &str, text: usize| {
-        object!({ "type": "page", "userId": "u", "messageId": message_id, "properties": { "text": "x".repeat(text) } })
-    };
+    let page = |message_id: &str, text: usize| object!({ "type": "page", "userId": "u", "messageId": message_id, "properties": { "text": "x".repeat(text) } });
 
     // Python stops after it has crossed 475,000 bytes; the guard of analytics-node does not work.
     let of_python: Vec<Value> = (0..508).map(|number| page(&format!("python-{number}"), 900)).collect();
@@ -207,7 +236,10 @@ async fn answers_are_what_sdks_understand() -> anyhow::Result<()> {
     let counts = read::event_counts(&shop.api).await?.remove("site").unwrap_or_default();
     assert_eq!((counts.accepted, counts.quarantined), (508 + 15 + 1, 3));
     let metrics = String::from_utf8_lossy(&shop.get("/metrics", &[]).await?.body).into_owned();
-    assert!(metrics.contains("comptoir_gateway_retried_collect_requests_total 1\n"), "one request was told to be a retry");
+    assert!(
+        metrics.contains("comptoir_gateway_retried_collect_requests_total 1\n"),
+        "one request was told to be a retry"
+    );
 
     for (path, headers, body, status, code) in [
         ("/v1/batch", vec![auth], "hello", 400, "BODY_INVALID"),
@@ -253,7 +285,14 @@ async fn the_client_is_whom_the_proxy_saw() -> anyhow::Result<()> {
     }
 
     let seen = "2001:db8:85a3::";
-    let expected = [("browser", seen), ("server", ""), ("direct", seen), ("own", "203.0.113.0"), ("of a page", seen), ("plain", "")];
+    let expected = [
+        ("browser", seen),
+        ("server", ""),
+        ("direct", seen),
+        ("own", "203.0.113.0"),
+        ("of a page", seen),
+        ("plain", ""),
+    ];
     for (message_id, ip) in expected {
         assert_eq!(shop.event(message_id).await?.context.unwrap_or_default().ip, ip, "{message_id}");
     }
@@ -286,7 +325,11 @@ async fn browsers_are_told_who_may_send() -> anyhow::Result<()> {
         ] {
             assert_eq!(header(&answer, name), value, "{path}");
         }
-        let varies = answer.headers.get_all("vary").iter().any(|value| value.to_str().is_ok_and(|value| value.contains("origin")));
+        let varies = answer
+            .headers
+            .get_all("vary")
+            .iter()
+            .any(|value| value.to_str().is_ok_and(|value| value.contains("origin")));
         assert!(varies, "{path}");
     }
     let answer = shop.post("/v1/p", &[strange], event("before")).await?;
@@ -303,10 +346,17 @@ async fn browsers_are_told_who_may_send() -> anyhow::Result<()> {
     assert_refused(&shop.post("/v1/p", &[strange], event("strange")).await?, 403, "ORIGIN_NOT_ALLOWED");
     assert_refused(&shop.post("/v1/p", &[("origin", "null")], event("strange")).await?, 403, "ORIGIN_NOT_ALLOWED");
     for headers in [&[ours][..], &[("origin", "https://www.shop.example")], &[]] {
-        assert_taken(&shop.post("/v1/p", headers, event(&format!("{headers:?}"))).await?, "a site that may send, and a server");
+        assert_taken(
+            &shop.post("/v1/p", headers, event(&format!("{headers:?}"))).await?,
+            "a site that may send, and a server",
+        );
     }
     // Where the address names the key, the browser does not even send.
-    for path in [format!("/beacon/v1/batch?writeKey={key}"), format!("/v1/projects/{key}/settings"), format!("/sourceConfig?writeKey={key}")] {
+    for path in [
+        format!("/beacon/v1/batch?writeKey={key}"),
+        format!("/v1/projects/{key}/settings"),
+        format!("/sourceConfig?writeKey={key}"),
+    ] {
         let [allowed, refused] = [
             shop.send(Method::OPTIONS, &path, &asks(ours), "").await?,
             shop.send(Method::OPTIONS, &path, &asks(strange), "").await?,
@@ -315,7 +365,11 @@ async fn browsers_are_told_who_may_send() -> anyhow::Result<()> {
         assert_eq!(header(&refused, "access-control-allow-origin"), "", "{path}");
     }
     let pixel = format!("/pixel/v1/page?userId=u&writeKey={key}");
-    for (headers, status) in [(vec![], 200), (vec![("referer", "https://shop.example/a")], 200), (vec![("referer", "https://strange.example/")], 403)] {
+    for (headers, status) in [
+        (vec![], 200),
+        (vec![("referer", "https://shop.example/a")], 200),
+        (vec![("referer", "https://strange.example/")], 403),
+    ] {
         assert_eq!(shop.get(&pixel, &headers).await?.status.as_u16(), status, "{headers:?}");
     }
     let counts = read::event_counts(&shop.api).await?.remove("site").unwrap_or_default();
@@ -336,11 +390,13 @@ async fn pages_get_their_settings_and_scripts() -> anyhow::Result<()> {
         rules: vec![rule],
         ..TrackingPlan::default()
     };
-    shop.api.plans().put_tracking_plan(PutTrackingPlanRequest { plan: Some(plan), expected_version: 0 }).await?;
+    let mut plans = TrackingPlanServiceClient::new(shop.api.channel());
+    plans.put_tracking_plan(PutTrackingPlanRequest { plan: Some(plan), expected_version: 0 }).await?;
 
     for prefix in ["/v1/projects", "/projects"] {
         for slash in ["", "/"] {
-            let answer = shop.get(&format!("{prefix}/{key}/settings{slash}"), &[("x-forwarded-proto", "https")]).await?;
+            let answer =
+                shop.get(&format!("{prefix}/{key}/settings{slash}"), &[("x-forwarded-proto", "https")]).await?;
             let settings = json(&answer);
             let segment = &settings["integrations"]["Segment.io"];
             assert_eq!((&segment["apiKey"], &segment["protocol"]), (&object!(key), &object!("https")), "{settings}");
@@ -355,10 +411,18 @@ async fn pages_get_their_settings_and_scripts() -> anyhow::Result<()> {
     for slash in ["", "/"] {
         let config = json(&shop.get(&format!("/sourceConfig{slash}?p=web&writeKey={key}"), &[]).await?);
         let source = &config["source"];
-        assert_eq!((&source["id"], &source["name"], &source["writeKey"]), (&object!(shop.source_id), &object!("site"), &object!(key)));
-        assert_eq!((&source["enabled"], &source["connections"], &source["destinations"]), (&object!(true), &object!([]), &object!([])));
+        assert_eq!(
+            (&source["id"], &source["name"], &source["writeKey"]),
+            (&object!(shop.source_id), &object!("site"), &object!(key))
+        );
+        assert_eq!(
+            (&source["enabled"], &source["connections"], &source["destinations"]),
+            (&object!(true), &object!([]), &object!([]))
+        );
         assert_eq!(source["config"]["statsCollection"]["errors"]["enabled"], false);
-        assert!(source["dataplanes"].is_object() && source["workspaceId"].is_string() && config["updatedAt"].is_string());
+        assert!(
+            source["dataplanes"].is_object() && source["workspaceId"].is_string() && config["updatedAt"].is_string()
+        );
     }
     for path in ["/v1/projects/wk_unknown/settings", "/sourceConfig?writeKey=wk_unknown", "/sourceConfig"] {
         assert_refused(&shop.get(path, &[]).await?, 404, "WRITE_KEY_UNKNOWN");

@@ -103,7 +103,11 @@ async fn known(gate: &Gate, write_key: &str) -> Result<Arc<Described>, Response>
         )),
         Err(error) => {
             tracing::warn!(error.cause = %kit::status::chain(&error), "settings without the source's own: ingestion does not answer");
-            Ok(Arc::new(Described { source_id: write_key.to_owned(), name: "comptoir".to_owned(), ..Described::default() }))
+            Ok(Arc::new(Described {
+                source_id: write_key.to_owned(),
+                name: "comptoir".to_owned(),
+                ..Described::default()
+            }))
         }
     }
 }

@@ -52,8 +52,6 @@ pub(crate) struct Gate {
     pub(crate) retried_requests: Counter,
 }
 
-
-
 impl Gate {
     /// Returns a request of the gateway itself.
     fn as_service<M>(&self, message: M) -> tonic::Request<M> {
@@ -176,7 +174,8 @@ mod tests {
             (vec!["203.0.113.7, "], 1, None),
             (vec![], 1, None),
         ] {
-            let map = headers.iter().map(|value| ("x-forwarded-for".parse().unwrap(), value.parse().unwrap())).collect();
+            let map =
+                headers.iter().map(|value| ("x-forwarded-for".parse().unwrap(), value.parse().unwrap())).collect();
 
             assert_eq!(outermost_hop(&map, trusted), hop, "{headers:?} behind {trusted}");
         }

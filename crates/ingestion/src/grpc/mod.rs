@@ -36,11 +36,11 @@ use proto::ingestion::v1::source_service_server::SourceService;
 use proto::ingestion::v1::{
     CollectHttpRequest, CollectHttpResponse, CollectRequest, CollectResponse, CollectStreamRequest,
     CollectStreamResponse, CreateSourceRequest, CreateSourceResponse, CreateWriteKeyRequest, CreateWriteKeyResponse,
-    DescribeWriteKeyRequest, DescribeWriteKeyResponse, DiscardDeadLettersRequest, DiscardDeadLettersResponse, GetSourceRequest, GetSourceResponse, ListDeadLettersRequest,
-    ListDeadLettersResponse, ListSignalsRequest, ListSignalsResponse, ListSourcesRequest, ListSourcesResponse,
-    MendDeadLettersRequest, MendDeadLettersResponse, ReplayDeadLettersRequest, ReplayDeadLettersResponse,
-    RevokeWriteKeyRequest, RevokeWriteKeyResponse, SetSourceOriginsRequest, SetSourceOriginsResponse, SetSourceQuotaRequest,
-    SetSourceQuotaResponse,
+    DescribeWriteKeyRequest, DescribeWriteKeyResponse, DiscardDeadLettersRequest, DiscardDeadLettersResponse,
+    GetSourceRequest, GetSourceResponse, ListDeadLettersRequest, ListDeadLettersResponse, ListSignalsRequest,
+    ListSignalsResponse, ListSourcesRequest, ListSourcesResponse, MendDeadLettersRequest, MendDeadLettersResponse,
+    ReplayDeadLettersRequest, ReplayDeadLettersResponse, RevokeWriteKeyRequest, RevokeWriteKeyResponse,
+    SetSourceOriginsRequest, SetSourceOriginsResponse, SetSourceQuotaRequest, SetSourceQuotaResponse,
     SummarizeDeadLettersRequest, SummarizeDeadLettersResponse, SummarizeEventsRequest, SummarizeEventsResponse,
     TailEventsRequest, TailEventsResponse,
 };

@@ -18,7 +18,8 @@ pub(super) async fn set_source_origins(
     violations.check(few, "allowed_origins", format!("must be at most {}", Origins::MAX));
     let origins = Origins::parse(&allowed_origins).unwrap_or_else(|wrong| {
         for index in wrong {
-            let rule = "must be scheme://host or scheme://host:port of at most 255 characters, like https://shop.example";
+            let rule =
+                "must be scheme://host or scheme://host:port of at most 255 characters, like https://shop.example";
             violations.add(format!("allowed_origins[{index}]"), rule);
         }
         Origins::default()

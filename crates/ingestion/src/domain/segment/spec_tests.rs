@@ -42,7 +42,8 @@ fn spec() -> Vec<(&'static str, Option<&'static str>, Value)> {
         list.clone(),
         json!({ "filters": [{ "type": "department", "value": "beauty" }], "sorts": [{ "type": "price", "value": "desc" }] }),
     );
-    let promotion = json!({ "promotion_id": "promo_1", "creative": "top_banner_2", "name": "75% off", "position": "home_top" });
+    let promotion =
+        json!({ "promotion_id": "promo_1", "creative": "top_banner_2", "name": "75% off", "position": "home_top" });
     let cart = json!({ "cart_id": "cart-1" });
     let step = json!({ "checkout_id": "c-1", "step": "2", "shipping_method": "Fedex", "payment_method": "Visa" });
     let coupon = json!({ "order_id": "o-1", "cart_id": "cart-1", "coupon_id": "may_deals_2016" });
@@ -88,8 +89,23 @@ fn spec() -> Vec<(&'static str, Option<&'static str>, Value)> {
 
 /// What stays a property because no typed field holds it.
 const PASSES_THROUGH: &[&str] = &[
-    "filters", "sorts", "value", "wishlist_name", "share_via", "share_message", "recipient", "checkout_id", "affiliation",
-    "subtotal", "total", "revenue", "shipping", "tax", "discount", "coupon", "own",
+    "filters",
+    "sorts",
+    "value",
+    "wishlist_name",
+    "share_via",
+    "share_message",
+    "recipient",
+    "checkout_id",
+    "affiliation",
+    "subtotal",
+    "total",
+    "revenue",
+    "shipping",
+    "tax",
+    "discount",
+    "coupon",
+    "own",
 ];
 
 fn track(name: &str, properties: &Value) -> Event {
@@ -126,7 +142,10 @@ fn every_event_of_the_spec_is_typed_and_no_property_is_lost() {
                     // A product that says only its id is one piece.
                     (Value::Array(told), Value::Array(sent)) if key == "products" => {
                         for (told, sent) in told.iter().zip(sent) {
-                            assert!(sent.as_object().unwrap().iter().all(|(key, value)| told[key] == *value), "{name}: {key}");
+                            assert!(
+                                sent.as_object().unwrap().iter().all(|(key, value)| told[key] == *value),
+                                "{name}: {key}"
+                            );
                         }
                         assert_eq!(told.len(), sent.len());
                     }
@@ -142,10 +161,14 @@ fn every_event_of_the_spec_is_typed_and_no_property_is_lost() {
 
 #[test]
 fn what_passes_through_is_what_was_sent() {
-    let event = track("Product Shared", &of_product(json!({ "share_message": "Hi\u{1f600}", "own": 1.50, "position": 0 })));
+    let event =
+        track("Product Shared", &of_product(json!({ "share_message": "Hi\u{1f600}", "own": 1.50, "position": 0 })));
 
     let left = std::str::from_utf8(&event.properties_json).unwrap();
-    assert_eq!(serde_json::from_str::<Value>(left).unwrap(), json!({ "share_message": "Hi\u{1f600}", "own": 1.5, "position": 0 }));
+    assert_eq!(
+        serde_json::from_str::<Value>(left).unwrap(),
+        json!({ "share_message": "Hi\u{1f600}", "own": 1.5, "position": 0 })
+    );
 }
 
 #[test]
@@ -212,17 +235,26 @@ fn every_field_of_the_context_is_typed_or_passes_through() {
     let event = event(&sent.to_string());
 
     let typed = event.context.as_ref().unwrap();
-    assert_eq!((typed.ip.as_str(), typed.locale.as_str(), typed.timezone.as_str()), ("8.8.8.0", "en-US", "Europe/Amsterdam"));
+    assert_eq!(
+        (typed.ip.as_str(), typed.locale.as_str(), typed.timezone.as_str()),
+        ("8.8.8.0", "en-US", "Europe/Amsterdam")
+    );
     assert_eq!((typed.user_agent.as_str(), typed.session_id.as_str()), ("Mozilla/5.0", "1700000000123"));
     let page = typed.page.as_ref().unwrap();
-    assert_eq!([&page.path, &page.referrer, &page.search, &page.title, &page.url], ["/a", "https://r/", "?q", "A", "https://s/a"]);
+    assert_eq!(
+        [&page.path, &page.referrer, &page.search, &page.title, &page.url],
+        ["/a", "https://r/", "?q", "A", "https://s/a"]
+    );
     let campaign = typed.campaign.as_ref().unwrap();
     assert_eq!(
         [&campaign.name, &campaign.source, &campaign.medium, &campaign.term, &campaign.content],
         ["TPS", "Newsletter", "email", "t", "c"]
     );
     let device = typed.device.as_ref().unwrap();
-    assert_eq!([&device.id, &device.manufacturer, &device.model, &device.r#type, &device.os], ["d-1", "Apple", "iPhone7,2", "ios", "iOS 8.1.3"]);
+    assert_eq!(
+        [&device.id, &device.manufacturer, &device.model, &device.r#type, &device.os],
+        ["d-1", "Apple", "iPhone7,2", "ios", "iOS 8.1.3"]
+    );
     assert_eq!(event.provenance.unwrap().library, "analytics.js/2.11.1");
     assert!(event.identifiers.iter().any(|one| (one.kind.as_str(), one.value.as_str()) == ("loyalty", "x")));
     assert_eq!(event.consents[0].purpose, "advertising");
@@ -262,7 +294,8 @@ fn what_names_no_person_is_kept_under_what_it_names() {
     let only_group = event(r#"{"type":"group","groupId":"household","anonymousId":null}"#);
     let only_previous = event(r#"{"type":"alias","previousId":"before"}"#);
 
-    let named = |event: &Event| event.identifiers.iter().map(|one| format!("{}:{}", one.kind, one.value)).collect::<Vec<_>>();
+    let named =
+        |event: &Event| event.identifiers.iter().map(|one| format!("{}:{}", one.kind, one.value)).collect::<Vec<_>>();
     assert_eq!(named(&only_group), ["group_id:household"]);
     assert_eq!(named(&only_previous), ["user_id:before"]);
 }
