@@ -60,7 +60,7 @@ pub struct AccessConfig {
     /// Collector requests per second and write key, or per client address where the key stands in the body. 0 means no
     /// limit.
     pub collects_per_second: u32,
-    /// How long a revoked key may still work, in seconds.
+    /// How long a revoked key may still work, and how long what a source allows pages may be the old, in seconds.
     pub key_cache_seconds: u64,
     /// How many proxies in front of the gateway append to `X-Forwarded-For`. 0 ignores the header.
     pub trusted_proxies: usize,

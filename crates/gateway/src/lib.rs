@@ -26,6 +26,7 @@ use kit::{
     metrics::Metrics,
     server::{Readiness, Services},
 };
+use prometheus_client::metrics::counter::Counter;
 use proto::gateway::v1::{
     access_service_server::AccessServiceServer, operations_service_server::OperationsServiceServer,
 };
@@ -75,6 +76,11 @@ impl Gateway {
         if !operator_key.is_empty() && operator_key.len() < 16 {
             return Err(Error::violations([("access.operator_key", "must have at least 16 characters, or be empty")]));
         }
+        let retried_requests = deps.metrics.shared(
+            "comptoir_gateway_retried_collect_requests",
+            "Collector requests whose client says, by X-Retry-Count, that it sent them before",
+            Counter::default,
+        );
         let own = Services::new(NAME, deps.authority.clone(), deps.metrics.clone(), deps.readiness.clone())
             .add(AccessServiceServer::new(AccessHandler { store: access.clone(), clock: deps.clock.clone() }))
             .add(OperationsServiceServer::new(OperationsHandler {
@@ -96,6 +102,8 @@ impl Gateway {
             upstreams: deps.upstreams,
             own,
             trusted_proxies: config.access.trusted_proxies,
+            sources: http::Sources::new(Duration::from_secs(config.access.key_cache_seconds)),
+            retried_requests,
         };
         Ok(Self { routes: Routes::from(http::router(Arc::new(gate))) })
     }

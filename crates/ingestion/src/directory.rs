@@ -112,6 +112,7 @@ impl Directory {
         Ok(SourceProfile {
             tenant,
             source_id: row.source_id,
+            name: row.name,
             party: enumeration(row.party, Party::First),
             medium: enumeration(row.medium, Medium::Online),
             default_currency: Currency::parse(&row.default_currency),
@@ -129,7 +130,7 @@ impl Directory {
             Some((version, update_us)) => self.plan(tenant, source_id, version, update_us).await?,
             None => None,
         };
-        Ok(Controls { plan, quota: held.quota })
+        Ok(Controls { plan, quota: held.quota, origins: held.origins })
     }
 
     /// Returns a plan, compiled; `None` when it looks at nothing.

@@ -16,6 +16,7 @@ pub mod config;
 mod currency;
 mod error;
 pub mod metrics;
+mod origins;
 pub mod paging;
 pub mod server;
 pub mod shutdown;
@@ -27,6 +28,7 @@ pub mod time;
 pub use clock::Clock;
 pub use currency::Currency;
 pub use error::{Error, FieldViolation, Kind, Violations};
+pub use origins::Origins;
 pub use tenant::TenantId;
 
 /// Largest gRPC message, in bytes, that servers and clients accept.

@@ -5,6 +5,9 @@ import { Delivery, ROUGH } from '../src/delivery.mjs'
 import { properties } from '../src/comptoir.mjs'
 import { eventually } from '../src/wait.mjs'
 
+/** What Segment tells people to put on their pages, version 5.2. */
+const SNIPPET = `!function(){var i="analytics",analytics=window[i]=window[i]||[];if(!analytics.initialize)if(analytics.invoked)window.console&&console.error&&console.error("Segment snippet included twice.");else{analytics.invoked=!0;analytics.methods=["trackSubmit","trackClick","trackLink","trackForm","pageview","identify","reset","group","track","ready","alias","debug","page","screen","once","off","on","addSourceMiddleware","addIntegrationMiddleware","setAnonymousId","addDestinationMiddleware","register"];analytics.factory=function(e){return function(){if(window[i].initialized)return window[i][e].apply(window[i],arguments);var n=Array.prototype.slice.call(arguments);if(["track","screen","alias","group","page","identify"].indexOf(e)>-1){var c=document.querySelector("link[rel='canonical']");n.push({__t:"bpc",c:c&&c.getAttribute("href")||void 0,p:location.pathname,u:location.href,s:location.search,t:document.title,r:document.referrer})}n.unshift(e);analytics.push(n);return analytics}};for(var n=0;n<analytics.methods.length;n++){var key=analytics.methods[n];analytics[key]=analytics.factory(key)}analytics.load=function(key,n){var t=document.createElement("script");t.type="text/javascript";t.async=!0;t.setAttribute("data-global-segment-analytics-key",i);t.src="https://cdn.segment.com/analytics.js/v1/"+key+"/analytics.min.js";var r=document.getElementsByTagName("script")[0];r.parentNode.insertBefore(t,r);analytics._loadOptions=n};analytics._writeKey="YOUR_WRITE_KEY";analytics.SNIPPET_VERSION="5.2.0";analytics.load("YOUR_WRITE_KEY");analytics.page()}}();`
+
 export function scriptTests(comptoir, browser) {
   /** Prepares a source and a visitor; returns also what makes a page with the script on it, and what a test asks the visitor. */
   const set = async (t, name, schedule = ['pass']) => {
@@ -134,6 +137,60 @@ export function scriptTests(comptoir, browser) {
 
     await delivery.arrived(5)
     await delivery.check({ numbered: 3, others: 2, kind: 'anonymous_id', value: (await cookie()).value })
+  })
+
+  test("comptoir.js: the IAB's banners decide where they are followed, and their words go with every event", async t => {
+    const { delivery, page, put, cookie } = await set(t, 'iab')
+    // Purposes 1 and 5 to 9: storage, personalisation and analytics, no advertising. Not sold in the United States.
+    const tcString = 'CQZCrAAQZCrAAAfABAFREsFgAI-AAAAAAAqIAAAAAAAA'
+    const gppString = 'DBABLA~BVVVkkkkkpFY.YA'
+    const banner = `<script>
+      listeners = []
+      __tcfapi = (command, version, listener) => {
+        listeners.push(listener)
+        listener({ gdprApplies: true, eventStatus: 'cmpuishown', purpose: { consents: {} } }, true)
+      }
+      __gpp = (command, listener) => listener({ pingData: {
+        signalStatus: 'ready', gppString: '${gppString}', applicableSections: [7], parsedSections: { usnat: { SaleOptOut: 1 } },
+      } }, true)
+    </script>`
+    await page.goto(put('page', 'data-iab="on"', banner + send(0, 3)))
+    await loaded(page)
+    assert.equal(delivery.proxy.posts, 0)
+
+    await page.evaluate(tcString => {
+      const consents = Object.fromEntries([1, 5, 6, 7, 8, 9].map(number => [number, true]))
+      for (const listener of listeners) listener({ gdprApplies: true, eventStatus: 'useractioncomplete', tcString, purpose: { consents } }, true)
+    }, tcString)
+
+    await delivery.arrived(5)
+    const events = await delivery.check({ numbered: 3, others: 2, kind: 'anonymous_id', value: (await cookie()).value })
+    for (const { context } of events) {
+      assert.deepEqual([context.consentSignals.tcString, context.consentSignals.gppString], [tcString, gppString])
+      const { bases, grantedPurposes, deniedPurposes } = context.consentDecision
+      assert.deepEqual([bases.sort(), deniedPurposes], [['BASIS_CATEGORIES', 'BASIS_GPP', 'BASIS_TCF'], ['advertising']])
+      assert.deepEqual(grantedPurposes, ['analytics', 'personalisation', 'storage'])
+    }
+  })
+
+  test("comptoir.js: a page with Segment's snippet needs another address and nothing else", async t => {
+    const { delivery, page } = await set(t, 'snippet')
+    const snippet = SNIPPET.replace('https://cdn.segment.com', delivery.proxy.url).replaceAll('YOUR_WRITE_KEY', delivery.writeKey)
+    await page.goto(browser().site.page('/snippet/page', `<script>${snippet}</script><script>
+      early = window.analytics
+      early.identify('${delivery.user}', { firstName: 'Ada' })
+      for (let n = 0; n < 5; n += 1) early.track('Numbered', { n })
+    </script>`))
+    await page.waitForFunction(() => window.analytics.initialized)
+    await page.evaluate(() => new Promise(resolve => early.ready(resolve)))
+    await page.evaluate(() => {
+      early.track('Numbered', { n: 5 })
+      analytics.page('Docs', 'Index')
+    })
+
+    const events = await delivery.check({ numbered: 6, others: 3 })
+    const pages = events.filter(({ pageViewed }) => pageViewed).map(({ pageViewed }) => pageViewed)
+    assert.deepEqual(pages.map(({ title, category }) => [title, category]), [['/snippet/page', undefined], ['Index', 'Docs']])
   })
 
   test('comptoir.js: the cookie knows the visitor when the browser has lost the rest', async t => {

@@ -6,6 +6,7 @@ mod crash;
 mod crash_audit;
 mod one_process;
 mod online_retail;
+mod segment;
 mod separate_processes;
 mod tenants;
 mod trace;

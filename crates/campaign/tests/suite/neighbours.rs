@@ -18,8 +18,9 @@ use proto::{
     ingestion::v1::{
         CollectHttpRequest, CollectHttpResponse, CollectRequest, CollectResponse, CollectStreamRequest,
         CollectStreamResponse, CreateSourceRequest, CreateSourceResponse, CreateWriteKeyRequest,
-        CreateWriteKeyResponse, GetSourceRequest, GetSourceResponse, ListSourcesRequest, ListSourcesResponse,
-        RevokeWriteKeyRequest, RevokeWriteKeyResponse, SetSourceQuotaRequest, SetSourceQuotaResponse, Source,
+        CreateWriteKeyResponse, DescribeWriteKeyRequest, DescribeWriteKeyResponse, GetSourceRequest, GetSourceResponse,
+        ListSourcesRequest, ListSourcesResponse, RevokeWriteKeyRequest, RevokeWriteKeyResponse,
+        SetSourceOriginsRequest, SetSourceOriginsResponse, SetSourceQuotaRequest, SetSourceQuotaResponse, Source,
         SummarizeEventsRequest, SummarizeEventsResponse, TailEventsRequest, TailEventsResponse, Verdict,
         ingestion_service_server::{IngestionService, IngestionServiceServer},
         source_service_server::{SourceService, SourceServiceServer},
@@ -248,6 +249,20 @@ impl SourceService for Neighbours {
         &self,
         _request: Request<SetSourceQuotaRequest>,
     ) -> Result<Response<SetSourceQuotaResponse>, Status> {
+        Err(Status::unavailable("not here"))
+    }
+
+    async fn set_source_origins(
+        &self,
+        _request: Request<SetSourceOriginsRequest>,
+    ) -> Result<Response<SetSourceOriginsResponse>, Status> {
+        Err(Status::unavailable("not here"))
+    }
+
+    async fn describe_write_key(
+        &self,
+        _request: Request<DescribeWriteKeyRequest>,
+    ) -> Result<Response<DescribeWriteKeyResponse>, Status> {
         Err(Status::unavailable("not here"))
     }
 

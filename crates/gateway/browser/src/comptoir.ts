@@ -1,4 +1,5 @@
 import type { Answers, Consent } from './consent'
+import type { Said } from './iab'
 import type { Identity } from './identity'
 import type { Keep } from './keep'
 import { type Message, uuid } from './message'
@@ -10,6 +11,8 @@ export type Properties = Record<string, unknown>
 export interface Options {
   /** What the event is needed for: `analytics` unless said. `necessary` needs no consent. */
   purpose?: string
+  /** Circumstances that the page knows better than the script. */
+  context?: Record<string, unknown>
 }
 
 /** What the script works with. */
@@ -18,6 +21,8 @@ export interface Parts {
   queue: Queue
   identity: Identity
   consent: Consent
+  /** What the banner said in its own words; goes with every event. */
+  said: Said
   now: () => number
   /** Describes the page and the browser. */
   circumstances: () => Record<string, unknown>
@@ -70,8 +75,8 @@ export class Comptoir {
   }
 
   /** The visitor was known by another identifier. */
-  alias(previousId: string, options?: Options): void {
-    this.tell({ type: 'alias', previousId }, options)
+  alias(previousId: string, options?: Options, userId?: string): void {
+    this.tell({ type: 'alias', previousId, ...(userId && { userId }) }, options)
   }
 
   /** The visitor answered: `consent({ analytics: true, advertising: false })`. What was held back is sent or destroyed. */
@@ -86,10 +91,14 @@ export class Comptoir {
       // A refusal by somebody known is itself told, and the last that is.
       this.tell({ ...event, anonymousId: identity.id }, { purpose: 'necessary' })
     }
-    const held = this.held
-    this.held = []
-    for (const [message, purpose] of held) this.submit(message, purpose)
+    this.release()
     if (consent.allows('analytics') === false) this.forgetVisitor()
+  }
+
+  /** Nobody has to be asked here: what was not refused is allowed. */
+  free(): void {
+    this.parts.consent.mode = 'opt-out'
+    this.release()
   }
 
   /** The customer has logged out: whoever comes next is somebody else. */
@@ -101,6 +110,11 @@ export class Comptoir {
   /** The identifier of the visitor; nothing without consent. */
   anonymousId(): string | undefined {
     return this.known ? this.parts.identity.id : undefined
+  }
+
+  /** The customer's identifier, as the page told it. */
+  knownUser(): string | undefined {
+    return this.userId
   }
 
   /** Sends what waits to be sent. */
@@ -119,15 +133,22 @@ export class Comptoir {
     return this.parts.consent.allows('analytics') === true
   }
 
-  private tell(call: Pick<Message, 'type'> & Properties, { purpose = 'analytics' }: Options = {}): void {
+  private tell(call: Pick<Message, 'type'> & Properties, { purpose = 'analytics', context }: Options = {}): void {
     const { now, circumstances } = this.parts
     const message: Message = {
       ...call,
       messageId: `comptoir-${uuid()}`,
       timestamp: new Date(now()).toISOString(),
-      context: circumstances(),
+      context: { ...circumstances(), ...context },
     }
     this.submit(message, purpose)
+  }
+
+  /** What was held back is sent or destroyed, or waits on. */
+  private release(): void {
+    const held = this.held
+    this.held = []
+    for (const [message, purpose] of held) this.submit(message, purpose)
   }
 
   private submit(message: Message, purpose: string): void {
@@ -140,9 +161,11 @@ export class Comptoir {
   }
 
   private take(message: Message): void {
-    const { queue, identity, consent, keep, now, onMessage } = this.parts
+    const { queue, identity, consent, said, keep, now, onMessage } = this.parts
     if (this.userId) message.userId ??= this.userId
-    if (Object.keys(consent.answers).length > 0) message.context.consent = { categoryPreferences: consent.answers }
+    const answered = Object.keys(consent.answers).length > 0
+    const stated = { ...(answered && { categoryPreferences: consent.answers }), ...said }
+    if (Object.keys(stated).length > 0) message.context.consent = stated
     onMessage(message)
     if (!this.known) {
       if (!message.userId) message.anonymousId ??= this.passerBy

@@ -14,7 +14,7 @@ export class Consent {
 
   constructor(
     private readonly keep: Keep,
-    private readonly mode: Mode,
+    public mode: Mode,
     /** Global Privacy Control: the browser says no to being sold, whatever a banner made of it. */
     private readonly privacyControl: boolean,
   ) {

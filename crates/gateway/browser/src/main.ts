@@ -1,19 +1,21 @@
 //! Sets up `window.comptoir` on a page. The README says what the script's tag may say.
 import { Comptoir } from './comptoir'
-import { Consent } from './consent'
+import { type Answers, Consent } from './consent'
 import { followGoogle } from './google'
 import { Identity } from './identity'
+import { type Apis, type Said, followGpp, followTcf } from './iab'
 import { StorageKeep } from './keep'
 import { circumstances, moved } from './page'
 import { Queue } from './queue'
 import { Signals, watch } from './signals'
+import { type Early, snippet } from './snippet'
 import { server, wire } from './wire'
 
 type Calls = Pick<Comptoir, 'page' | 'track' | 'identify' | 'group' | 'alias' | 'consent' | 'reset' | 'anonymousId' | 'flush'>
 type Call = [name: keyof Calls, ...args: unknown[]]
 
 declare global {
-  interface Window {
+  interface Window extends Apis {
     comptoir?: Call[] | (Calls & { push(...calls: Call[]): void })
     dataLayer?: unknown[]
   }
@@ -26,8 +28,16 @@ declare global {
 }
 
 const script = (document.currentScript ?? document.querySelector('script[data-write-key]')) as HTMLScriptElement | null
-const settings = script?.dataset ?? {}
-const writeKey = settings.writeKey
+/** Where Segment's snippet looks for its script: it names the write key, and a global of the snippet's own has the calls. */
+const loaded = script && /^(.*\/)analytics\.js\/v1\/([^/?#]+)\/analytics\.min\.js/.exec(script.src)
+const globals = window as unknown as Record<string, (Early[] & { _loadOptions?: { comptoir?: DOMStringMap } }) | undefined>
+const snippetName = script?.dataset.globalSegmentAnalyticsKey ?? 'analytics'
+const snippetCalls = loaded ? globals[snippetName] : undefined
+/** Whoever replaces Segment's script goes on as before: the page tells what was looked at, and asked for consent already. */
+const settings: DOMStringMap = loaded
+  ? { consent: 'opt-out', pages: 'off', signals: 'off', ...snippetCalls?._loadOptions?.comptoir }
+  : (script?.dataset ?? {})
+const writeKey = loaded ? loaded[2] : settings.writeKey
 
 function begin(writeKey: string, base: string): void {
   const keep = new StorageKeep(() => localStorage)
@@ -39,11 +49,13 @@ function begin(writeKey: string, base: string): void {
     previous => comptoir.alias(previous),
   )
   const consent = new Consent(keep, settings.consent === 'opt-out' ? 'opt-out' : 'opt-in', !!navigator.globalPrivacyControl)
+  const said: Said = {}
   const comptoir = new Comptoir({
     keep,
     queue,
     identity,
     consent,
+    said,
     now,
     circumstances,
     onMessage: message => {
@@ -70,18 +82,46 @@ function begin(writeKey: string, base: string): void {
     push: (...calls) => calls.forEach(call),
   }
 
-  if (settings.google === 'on') followGoogle((window.dataLayer ??= []), answers => comptoir.consent(answers))
+  const answer = (answers: Answers): void => comptoir.consent(answers)
+  if (settings.google === 'on') followGoogle((window.dataLayer ??= []), said, answer)
+  if (settings.iab === 'on') {
+    // A banner belongs before everything else, but may come last.
+    later(() => followTcf(window, said, answer, () => comptoir.free()))
+    later(() => followGpp(window, said, answer))
+  }
   if (settings.pages !== 'off') {
     comptoir.page()
     followHistory(() => comptoir.page())
   }
   early.forEach(call)
+  if (loaded) takeOver(comptoir)
   if (settings.signals !== 'off') watch(signals)
   addEventListener('online', () => queue.flush())
   addEventListener('pagehide', () => comptoir.leave())
   addEventListener('pageshow', () => queue.stay())
   document.addEventListener('visibilitychange', () => (document.hidden ? comptoir.leave() : queue.stay()))
   queue.start()
+}
+
+/** Tries now, and when the page has loaded. */
+function later(attempt: () => boolean): void {
+  if (!attempt()) addEventListener('load', attempt, { once: true })
+}
+
+/** Answers the snippet's calls, those that waited first. */
+function takeOver(comptoir: Comptoir): void {
+  const methods = snippet(comptoir)
+  const call = ([name, ...args]: Early): void => {
+    try {
+      methods[name]?.(...args)
+    } catch (error) {
+      console.error('comptoir', name, error)
+    }
+  }
+  const waiting = Array.isArray(snippetCalls) ? [...snippetCalls] : []
+  const push = (...calls: Early[]): void => calls.forEach(call)
+  Object.assign(window, { [snippetName]: { ...methods, initialized: true, initialize: true, invoked: true, push } })
+  waiting.forEach(call)
 }
 
 /** Notices when a page shows another one without loading. */
@@ -102,7 +142,8 @@ function followHistory(onPage: () => void): void {
 
 // A tag that stands twice works once, and a page that is only prepared is not looked at.
 if (script && writeKey && !(window.comptoir && 'track' in window.comptoir)) {
-  const base = new URL(settings.host ? `${settings.host.replace(/\/$/, '')}/` : '.', script.src).href
+  const home = loaded ? loaded[1] : '.'
+  const base = new URL(settings.host ? `${settings.host.replace(/\/$/, '')}/` : home!, script.src).href
   if (document.prerendering) {
     document.addEventListener('prerenderingchange', () => begin(writeKey, base), { once: true })
   } else {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Comptoir } from '../src/comptoir'
 import { Consent, type Mode } from '../src/consent'
+import type { Said } from '../src/iab'
 import { Identity } from '../src/identity'
 import type { Message } from '../src/message'
 import { Queue } from '../src/queue'
@@ -20,6 +21,7 @@ function set(mode: Mode, keep = new FakeKeep()) {
     bodies.push(...(JSON.parse(body) as { batch: Message[] }).batch)
     return true
   }
+  const said: Said = {}
   let cookie: string | undefined
   const asked: string[] = []
   const server = {
@@ -38,12 +40,13 @@ function set(mode: Mode, keep = new FakeKeep()) {
     queue: new Queue(keep, wire, 'key', time.now),
     identity: new Identity(keep, server, previous => comptoir.alias(previous), time.now),
     consent: new Consent(keep, mode, false),
+    said,
     now: time.now,
     circumstances: () => ({ library: { name: 'comptoir.js' } }),
     onMessage: () => undefined,
   })
   const names = (): unknown[] => bodies.map(({ type, event }) => event ?? type)
-  return { time, keep, bodies, names, asked, comptoir, cookie: () => cookie }
+  return { time, keep, said, bodies, names, asked, comptoir, cookie: () => cookie }
 }
 
 const CONSENT = 'Segment Consent Preference Updated'
@@ -158,6 +161,20 @@ test('a customer stays known on the next page, a visit ends after half an hour',
   assert.equal(soon!.context.sessionId, before!.context.sessionId)
   assert.notEqual(later!.context.sessionId, soon!.context.sessionId)
   assert.equal((later!.context.session as { number: number }).number, 2)
+})
+
+test("a banner's own words go with every event, and free what waits where nobody has to be asked", async () => {
+  const { time, bodies, said, comptoir } = set('opt-in')
+  comptoir.track('Seen')
+  said.tcString = 'CPXX'
+  comptoir.free()
+  comptoir.consent({ advertising: false })
+  await time.pass(1000)
+
+  assert.deepEqual(bodies.map(({ context }) => context.consent), [
+    { tcString: 'CPXX' },
+    { categoryPreferences: { advertising: false }, tcString: 'CPXX' },
+  ])
 })
 
 test('a page left at once sends what it has', async () => {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Answers, Consent } from '../src/consent'
 import { followGoogle } from '../src/google'
+import type { Said } from '../src/iab'
 import { FakeKeep } from './fakes'
 
 test('nothing is allowed before the answer, unless the shop says otherwise', () => {
@@ -45,7 +46,9 @@ test("Google's consent mode is followed, before and after the script loads", () 
   const gtag = (...args: unknown[]): void => void dataLayer.push(args)
 
   gtag('consent', 'default', { analytics_storage: 'denied', functionality_storage: 'granted', wait_for_update: 500 })
-  followGoogle(dataLayer, answers => told.push(answers))
+  const said: Said = {}
+  followGoogle(dataLayer, said, answers => told.push(answers))
+  assert.deepEqual(said, {}, 'nobody has answered')
   gtag('event', 'purchase')
   dataLayer.push(null, 'text', { event: 'gtm.js' })
   gtag('consent', 'update', { analytics_storage: 'granted', ad_storage: 'granted', ad_user_data: 'denied' })
@@ -55,4 +58,22 @@ test("Google's consent mode is followed, before and after the script loads", () 
     { analytics: true, advertising: false, personalisation: true },
   ])
   assert.equal(dataLayer.length, 6)
+  assert.deepEqual(said.googleConsentMode, {
+    ...{ analytics_storage: 'granted', functionality_storage: 'granted', ad_storage: 'granted', ad_user_data: 'denied' },
+  })
+})
+
+test('what Google is told of some regions counts where it denies', () => {
+  const told: Answers[] = []
+  const dataLayer: unknown[] = [
+    ['consent', 'default', { analytics_storage: 'denied', ad_storage: 'granted', region: ['FR'] }],
+    ['consent', 'default', { analytics_storage: 'granted', personalization_storage: 'granted' }],
+    ['consent', 'default', null],
+  ]
+  followGoogle(dataLayer, {}, answers => told.push(answers))
+  assert.deepEqual(told, [{}, { personalisation: true }])
+
+  dataLayer.push(['consent', 'update', { analytics_storage: 'granted' }])
+
+  assert.deepEqual(told.at(-1), { analytics: true, personalisation: true })
 })

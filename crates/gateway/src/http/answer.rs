@@ -21,6 +21,8 @@ impl From<Error> for Failure {
 pub(crate) fn of_error(failure: &Error) -> Response {
     let status = match failure.kind {
         Kind::InvalidArgument if failure.reason == "BODY_TOO_LARGE" => StatusCode::PAYLOAD_TOO_LARGE,
+        // SDKs try again after 408, and never after 400.
+        Kind::InvalidArgument if failure.reason == "BODY_TIMEOUT" => StatusCode::REQUEST_TIMEOUT,
         Kind::InvalidArgument => StatusCode::BAD_REQUEST,
         Kind::Unauthenticated => StatusCode::UNAUTHORIZED,
         Kind::PermissionDenied => StatusCode::FORBIDDEN,

@@ -5,20 +5,25 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     Extension, Router,
     body::Body,
-    extract::{Path, Query, State},
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    extract::State,
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header},
     response::Response,
     routing::{get, post},
 };
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
 use kit::Error;
-use proto::ingestion::v1::{CollectHttpRequest, ingestion_service_client::IngestionServiceClient};
-use serde::Deserialize;
+use proto::ingestion::v1::{
+    CollectHttpRequest, Verdict, ingestion_service_client::IngestionServiceClient, verdict::Outcome,
+};
 use tonic::transport::server::TcpConnectInfo;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
-use super::{Gate, answer, answer::Failure};
+use super::{
+    Gate, answer,
+    answer::Failure,
+    sources::{admits, named_key},
+};
 
 /// Largest body as it comes over the wire, in bytes; ingestion bounds what it inflates to.
 const MAX_BODY: usize = 5 << 20;
@@ -26,21 +31,26 @@ const MAX_BODY: usize = 5 << 20;
 /// How long a client may take to send its body. Longer than the 15 s that the slowest SDK allows itself.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
-#[derive(Deserialize)]
-struct Credentials {
-    #[serde(rename = "writeKey")]
-    write_key: Option<String>,
-}
+/// Says which events of a request were kept as dead letters: `1=NAME_MISSING, 4=TIME_INVALID`. SDKs want the body to be the same always.
+const QUARANTINED: HeaderName = HeaderName::from_static("comptoir-quarantined");
+
+/// Most events that [`QUARANTINED`] names.
+const MAX_NAMED: usize = 20;
+
+/// How often an SDK tried before.
+const RETRY_COUNT: HeaderName = HeaderName::from_static("x-retry-count");
 
 pub(crate) fn router(gate: Arc<Gate>) -> Router<Arc<Gate>> {
     Router::new()
         .route("/v1/{route}", post(collect))
         .route("/v1/{route}/", post(collect))
-        .route("/beacon/v1/batch", post(beacon))
-        .route("/beacon/v1/batch/", post(beacon))
+        .route("/beacon/v1/batch", post(collect))
+        .route("/beacon/v1/batch/", post(collect))
         .route("/v1/m", post(discard_metrics))
+        .route("/v1/m/", post(discard_metrics))
         .route("/v1/health", get(|| std::future::ready("ok")))
-        .layer(collector_cors())
+        .method_not_allowed_fallback(no_such_method)
+        .layer(source_cors(&gate))
         .with_state(gate)
 }
 
@@ -51,8 +61,24 @@ pub(super) fn collector_cors() -> CorsLayer {
         .allow_headers(AllowHeaders::mirror_request())
         .allow_methods([Method::GET, Method::POST, Method::OPTIONS])
         .allow_credentials(true)
-        .expose_headers([header::RETRY_AFTER])
+        .expose_headers([header::RETRY_AFTER, QUARANTINED])
         .max_age(Duration::from_secs(7200))
+}
+
+/// As [`collector_cors`], for the sites that the source admits.
+pub(super) fn source_cors(gate: &Arc<Gate>) -> CorsLayer {
+    let gate = Arc::clone(gate);
+    collector_cors().allow_origin(AllowOrigin::async_predicate(move |origin, request| {
+        admits(gate, named_key(&request.uri), origin)
+    }))
+}
+
+/// The path is right, the method is not.
+pub(super) async fn no_such_method() -> Response {
+    answer::error(
+        StatusCode::METHOD_NOT_ALLOWED,
+        &Error::invalid("METHOD_NOT_ALLOWED", "this path does not answer this method"),
+    )
 }
 
 /// SDKs report on themselves; we do not keep it.
@@ -60,20 +86,9 @@ async fn discard_metrics() -> Response {
     answer::json_answer(StatusCode::OK, &serde_json::json!({ "success": true }))
 }
 
-async fn beacon(
-    state: State<Arc<Gate>>,
-    credentials: Query<Credentials>,
-    peer: Option<Extension<TcpConnectInfo>>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Failure> {
-    collect(state, Path("batch".to_owned()), credentials, peer, headers, body).await
-}
-
 async fn collect(
     State(gate): State<Arc<Gate>>,
-    Path(route): Path<String>,
-    Query(credentials): Query<Credentials>,
+    uri: Uri,
     peer: Option<Extension<TcpConnectInfo>>,
     headers: HeaderMap,
     body: Body,
@@ -82,19 +97,28 @@ async fn collect(
     let authorization = text(&headers, &header::AUTHORIZATION);
     let bearer = if authorization.is_empty() { &client_ip } else { &authorization };
     gate.limits.collect(&short_hash(bearer)).await?;
+    if headers.get(RETRY_COUNT).is_some_and(|count| count != "0") {
+        gate.retried_requests.inc();
+    }
 
     let body = read(body).await?;
     let request = CollectHttpRequest {
-        route,
+        route: route(&uri).to_owned(),
         body,
         content_encoding: text(&headers, &header::CONTENT_ENCODING),
         authorization,
-        query_write_key: credentials.write_key.unwrap_or_default(),
+        query_write_key: named_key(&uri).unwrap_or_default(),
         client_ip,
         user_agent: text(&headers, &header::USER_AGENT),
         origin: text(&headers, &header::ORIGIN),
+        from_visitor: false,
     };
     hand_in(&gate, request).await
+}
+
+/// Returns the last part of a path: the rest is the same for all.
+fn route(uri: &Uri) -> &str {
+    uri.path().trim_end_matches('/').rsplit('/').next().unwrap_or_default()
 }
 
 /// Hands a request to ingestion and returns its answer.
@@ -111,11 +135,28 @@ pub(super) async fn hand_in(gate: &Gate, request: CollectHttpRequest) -> Result<
     *response.status_mut() = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let response_headers = response.headers_mut();
     response_headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if let Some(quarantined) = quarantined(&collected.verdicts) {
+        response_headers.insert(QUARANTINED, quarantined);
+    }
     if let Some(wait) = collected.retry_after {
         let seconds = u64::try_from(wait.seconds).unwrap_or(0) + u64::from(wait.nanos > 0);
         response_headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
     }
     Ok(response)
+}
+
+/// Returns the places and reasons of the events that were kept as dead letters.
+fn quarantined(verdicts: &[Verdict]) -> Option<HeaderValue> {
+    let mut named = verdicts
+        .iter()
+        .enumerate()
+        .filter(|(_, verdict)| verdict.outcome() == Outcome::Quarantined)
+        .map(|(index, verdict)| format!("{index}={}", verdict.reason));
+    let mut list: Vec<String> = named.by_ref().take(MAX_NAMED).collect();
+    if named.next().is_some() {
+        list.push("...".to_owned());
+    }
+    if list.is_empty() { None } else { HeaderValue::try_from(list.join(", ")).ok() }
 }
 
 async fn read(body: Body) -> Result<Bytes, Error> {
@@ -149,4 +190,25 @@ pub(super) fn text(headers: &HeaderMap, name: &header::HeaderName) -> String {
 pub(super) fn short_hash(text: &str) -> String {
     use sha2::{Digest, Sha256};
     Sha256::digest(text.as_bytes())[..12].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_kept_aside_is_named_by_place_and_reason() {
+        let verdict = |outcome: Outcome, reason: &str| Verdict {
+            outcome: outcome.into(),
+            reason: reason.into(),
+            ..Verdict::default()
+        };
+        let good = verdict(Outcome::Accepted, "");
+        let bad = verdict(Outcome::Quarantined, "NAME_MISSING");
+
+        assert_eq!(quarantined(&[good.clone(), good.clone()]), None);
+        assert_eq!(quarantined(&[good, bad.clone(), bad.clone()]).unwrap(), "1=NAME_MISSING, 2=NAME_MISSING");
+        let many = quarantined(&vec![bad; 5_000]).unwrap();
+        assert!(many.to_str().unwrap().ends_with("19=NAME_MISSING, ..."));
+    }
 }

@@ -8,6 +8,7 @@ mod forward;
 mod links;
 mod pixel;
 mod script;
+mod sources;
 mod trace;
 mod visitor;
 
@@ -30,7 +31,10 @@ use tonic_web::GrpcWebLayer;
 use tower::{Layer, ServiceExt};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
+use prometheus_client::metrics::counter::Counter;
+
 use crate::{access::Authenticator, limits::Limits, upstreams::Upstreams};
+pub(crate) use sources::Sources;
 
 /// What every route works with.
 pub(crate) struct Gate {
@@ -42,6 +46,10 @@ pub(crate) struct Gate {
     /// The gateway's own gRPC services.
     pub(crate) own: Channel,
     pub(crate) trusted_proxies: usize,
+    /// What was learnt of write keys.
+    pub(crate) sources: Sources,
+    /// Collector requests that their client sent before.
+    pub(crate) retried_requests: Counter,
 }
 
 impl Gate {
@@ -59,21 +67,20 @@ impl Gate {
     /// Returns the client's address: the hop that the outermost trusted proxy saw, or the peer itself.
     fn client_ip(&self, request_headers: &HeaderMap, peer: Option<&TcpConnectInfo>) -> String {
         let peer = || peer.and_then(|info| info.remote_addr()).map(|address| address.ip().to_string());
-        if self.trusted_proxies == 0 {
-            return peer().unwrap_or_default();
-        }
-        let hops: Vec<&str> = request_headers
-            .get_all("x-forwarded-for")
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
-            .map(str::trim)
-            .collect();
-        match hops.len().checked_sub(self.trusted_proxies).and_then(|index| hops.get(index)) {
-            Some(hop) => (*hop).to_owned(),
-            None => peer().unwrap_or_default(),
-        }
+        let hop = outermost_hop(request_headers, self.trusted_proxies).map(str::to_owned);
+        hop.or_else(peer).unwrap_or_default()
     }
+}
+
+/// Returns the right-most hop that none of the trusted proxies is: whatever stands left of it, the client may have made up.
+fn outermost_hop(request_headers: &HeaderMap, trusted_proxies: usize) -> Option<&str> {
+    if trusted_proxies == 0 {
+        return None;
+    }
+    let hops = request_headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
+    let mut from_the_right: Vec<&str> = hops.flat_map(|value| value.split(',')).map(str::trim).collect();
+    from_the_right.reverse();
+    from_the_right.get(trusted_proxies - 1).copied().filter(|hop| !hop.is_empty())
 }
 
 /// Returns all routes.
@@ -81,7 +88,7 @@ pub(crate) fn router(gate: Arc<Gate>) -> Router {
     Router::new()
         .merge(collect::router(Arc::clone(&gate)))
         .merge(pixel::router(Arc::clone(&gate)))
-        .merge(documents::router())
+        .merge(documents::router(&gate))
         .merge(script::router())
         .merge(visitor::router())
         .merge(links::router(Arc::clone(&gate)))
@@ -146,5 +153,31 @@ fn api_cors() -> CorsLayer {
 impl IntoResponse for answer::Failure {
     fn into_response(self) -> Response {
         answer::of_error(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_client_is_the_hop_before_the_trusted_proxies() {
+        for (headers, trusted, hop) in [
+            (vec!["203.0.113.7"], 0, None),
+            (vec!["203.0.113.7"], 1, Some("203.0.113.7")),
+            (vec!["6.6.6.6, 203.0.113.7"], 1, Some("203.0.113.7")),
+            (vec!["6.6.6.6, 203.0.113.7, 10.0.0.1"], 2, Some("203.0.113.7")),
+            (vec!["6.6.6.6", "203.0.113.7,10.0.0.1"], 2, Some("203.0.113.7")),
+            (vec!["6.6.6.6, 2001:db8::7"], 1, Some("2001:db8::7")),
+            (vec!["[2001:db8::7]:443"], 1, Some("[2001:db8::7]:443")),
+            (vec!["10.0.0.1"], 2, None),
+            (vec!["203.0.113.7, "], 1, None),
+            (vec![], 1, None),
+        ] {
+            let map =
+                headers.iter().map(|value| ("x-forwarded-for".parse().unwrap(), value.parse().unwrap())).collect();
+
+            assert_eq!(outermost_hop(&map, trusted), hop, "{headers:?} behind {trusted}");
+        }
     }
 }

@@ -49,8 +49,9 @@ async fn pixel(
         query_write_key: write_key,
         client_ip: gate.client_ip(&headers, peer.as_ref().map(|Extension(info)| info)),
         user_agent: collect::text(&headers, &header::USER_AGENT),
-        // A picture is always loaded for a visitor; where, the browser does not say.
-        origin: "null".to_owned(),
+        // A picture is always loaded for a visitor; on which page, the browser says in its own way, or not at all.
+        origin: site_of_referrer(&headers),
+        from_visitor: true,
         ..CollectHttpRequest::default()
     };
     let mut response = take(&gate, request).await.unwrap_or_else(IntoResponse::into_response);
@@ -60,6 +61,14 @@ async fn pixel(
     answer.insert(header::CONTENT_TYPE, HeaderValue::from_static("image/gif"));
     answer.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
+}
+
+/// Returns the origin of the page that a picture stands on; empty where nothing tells it, as in a mail.
+fn site_of_referrer(headers: &HeaderMap) -> String {
+    let referrer = collect::text(headers, &header::REFERER);
+    let Some((scheme, rest)) = referrer.split_once("://") else { return String::new() };
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    format!("{scheme}://{host}")
 }
 
 async fn take(gate: &Gate, request: CollectHttpRequest) -> Result<Response, Failure> {
@@ -121,6 +130,20 @@ mod tests {
         assert_eq!(write_key, "wk");
         let properties = json!({ "price": "19.90", "product": { "id": "p1" } });
         assert_eq!(event, json!({ "event": "Opened", "properties": properties, "context": { "ip": "1.2.3.4" } }));
+    }
+
+    #[test]
+    fn a_picture_is_of_the_site_of_its_page() {
+        for (referrer, site) in [
+            ("https://shop.example/basket?x=1", "https://shop.example"),
+            ("http://127.0.0.1:3000/", "http://127.0.0.1:3000"),
+            ("https://shop.example", "https://shop.example"),
+            ("about:blank", ""),
+            ("", ""),
+        ] {
+            let headers = HeaderMap::from_iter([(header::REFERER, referrer.parse().unwrap())]);
+            assert_eq!(site_of_referrer(&headers), site, "{referrer}");
+        }
     }
 
     #[test]

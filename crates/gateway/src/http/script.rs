@@ -31,7 +31,10 @@ static ETAG: LazyLock<HeaderValue> = LazyLock::new(|| {
 });
 
 pub(crate) fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
-    Router::new().route("/comptoir.js", get(script))
+    Router::new()
+        .route("/comptoir.js", get(script))
+        // Where the snippet of Segment's documentation looks for its script: ours answers its calls.
+        .route("/analytics.js/v1/{write_key}/analytics.min.js", get(script))
 }
 
 async fn script(headers: HeaderMap) -> Response {

@@ -6,7 +6,7 @@
 
 use axum::{
     Json, Router,
-    extract::DefaultBodyLimit,
+    extract::{DefaultBodyLimit, rejection::BytesRejection},
     http::{HeaderMap, HeaderValue, header},
     response::{IntoResponse, Response},
     routing::post,
@@ -15,7 +15,11 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{answer::Failure, collect::collector_cors, documents::scheme};
+use super::{
+    answer::Failure,
+    collect::{collector_cors, no_such_method},
+    documents::scheme,
+};
 
 const COOKIE: &str = "comptoir_id";
 
@@ -23,7 +27,11 @@ const COOKIE: &str = "comptoir_id";
 const MAX_AGE_SECONDS: u32 = 365 * 86_400;
 
 pub(crate) fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
-    Router::new().route("/v1/id", post(identify)).layer(DefaultBodyLimit::max(1024)).layer(collector_cors())
+    Router::new()
+        .route("/v1/id", post(identify))
+        .method_not_allowed_fallback(no_such_method)
+        .layer(DefaultBodyLimit::max(1024))
+        .layer(collector_cors())
 }
 
 #[derive(Default, Deserialize)]
@@ -45,7 +53,8 @@ struct Answer {
 
 /// Says who the visitor is, and has the browser keep it for another year. The body is JSON of any content type, so that the browser
 /// need not ask first.
-async fn identify(headers: HeaderMap, body: Bytes) -> Result<Response, Failure> {
+async fn identify(headers: HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<Response, Failure> {
+    let body = body.map_err(|_| kit::Error::invalid("BODY_TOO_LARGE", "the body must be at most 1,024 bytes"))?;
     let question: Question = if body.is_empty() {
         Question::default()
     } else {

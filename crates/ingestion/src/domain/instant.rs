@@ -50,10 +50,13 @@ pub(crate) fn from_timestamp(timestamp: &Timestamp) -> Result<i64, Problem> {
 ///
 /// The difference between sending and receiving corrects the sender's clock only when it is beyond five minutes, and
 /// then in steps of five minutes: applied blindly it would fold the network's delay into every time and let a stalled
-/// batch overtake later ones. What still lies ahead is drawn back to the receipt, or refused beyond a day.
+/// batch overtake later ones. What was sent before it happened was sent by another clock, or is not a time of sending
+/// (analytics-react-native#977), and corrects nothing. What still lies ahead is drawn back to the receipt, or refused
+/// beyond a day.
 pub(crate) fn correct(claimed_us: Option<i64>, sent_us: Option<i64>, received_us: i64) -> Result<i64, Problem> {
     let Some(claimed_us) = claimed_us else { return Ok(received_us) };
-    let skew_us = sent_us.map_or(0, |sent_us| received_us.saturating_sub(sent_us));
+    let of_one_clock = sent_us.filter(|sent_us| claimed_us.saturating_sub(*sent_us) <= SKEW_STEP_US);
+    let skew_us = of_one_clock.map_or(0, |sent_us| received_us.saturating_sub(sent_us));
     let corrected_us = claimed_us.saturating_add(quantised(skew_us));
 
     if corrected_us < 0 {
@@ -119,6 +122,17 @@ mod tests {
         let year_us = 365 * 24 * 3_600 * SECOND_US;
         let fast = correct(Some(NOON_US + year_us - MINUTE_US), Some(NOON_US + year_us), NOON_US);
         assert_eq!(fast, Ok(NOON_US - MINUTE_US));
+    }
+
+    #[test]
+    fn what_was_sent_before_it_happened_corrects_nothing() {
+        let two_weeks_us = 14 * 24 * 3_600 * SECOND_US;
+        let claimed_us = NOON_US - MINUTE_US;
+
+        assert_eq!(correct(Some(claimed_us), Some(NOON_US - two_weeks_us), NOON_US), Ok(claimed_us));
+        // Some seconds before are the hurry of an SDK, not another clock.
+        let slow_us = NOON_US - two_weeks_us;
+        assert_eq!(correct(Some(slow_us + SECOND_US), Some(slow_us), NOON_US), Ok(NOON_US));
     }
 
     #[test]

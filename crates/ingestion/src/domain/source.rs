@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kit::{Currency, TenantId};
+use kit::{Currency, Origins, TenantId};
 use proto::event::v1::{Medium, Party};
 
 use super::consent::Policy;
@@ -15,6 +15,7 @@ use super::quota::Quota;
 pub(crate) struct SourceProfile {
     pub(crate) tenant: TenantId,
     pub(crate) source_id: String,
+    pub(crate) name: String,
     pub(crate) party: Party,
     pub(crate) medium: Medium,
     pub(crate) default_currency: Option<Currency>,
@@ -37,4 +38,6 @@ pub(crate) struct Controls {
     /// What it is expected to send; `None` when nobody looks.
     pub(crate) plan: Option<Arc<Plan>>,
     pub(crate) quota: Quota,
+    /// The sites whose pages may send to it.
+    pub(crate) origins: Origins,
 }

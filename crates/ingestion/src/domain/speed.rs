@@ -32,6 +32,7 @@ fn source() -> SourceProfile {
     SourceProfile {
         tenant: "shop".try_into().unwrap(),
         source_id: "0196f2f0-0000-7000-8000-000000000000".into(),
+        name: "site".into(),
         party: Party::First,
         medium: Medium::Online,
         default_currency: Currency::parse("EUR"),
@@ -50,7 +51,7 @@ fn read_body(body: &[u8], source: &SourceProfile) -> Vec<bytes::Bytes> {
     mend_escapes(&mut body);
     let text = std::str::from_utf8(&body).unwrap();
     let request = split(Route::Batch, text).unwrap();
-    let from = HttpArrival::new(Arrival { source, received_us: NOON_US }, "", "", "");
+    let from = HttpArrival::new(Arrival { source, received_us: NOON_US }, "", "", false);
     let read = |event| read(event, &request.shared, from, String::new).unwrap().payload;
     request.events.iter().copied().map(read).collect()
 }

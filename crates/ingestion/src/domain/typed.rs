@@ -64,6 +64,7 @@ mod tests {
         SourceProfile {
             tenant: "shop".try_into().unwrap(),
             source_id: "s-1".into(),
+            name: "site".into(),
             party: Party::Second,
             medium: Medium::Offline,
             default_currency: None,

@@ -49,12 +49,17 @@ async fn take(app: &App, mut request: CollectHttpRequest) -> Result<Vec<Verdict>
     let body = readable_body(std::mem::take(&mut request.body), &request.content_encoding)?;
     let text = text_of(&body)?;
     let parts = split(route, text).map_err(body_refusal)?;
-    let source = match (source_by_header, parts.write_key.as_deref(), request.query_write_key.as_str()) {
-        (Some(source), _, _) => source,
-        (None, Some(key), _) => open(app, key).await?,
-        (None, None, "") => return Err(Refusal::new(401, "WRITE_KEY_MISSING", "the request carries no write key")),
-        (None, None, key) => open(app, key).await?,
+    let source = match source_by_header {
+        Some(source) => source,
+        None => match (parts.write_key(), request.query_write_key.as_str()) {
+            (Some(key), _) => open(app, &key).await?,
+            (None, "") => return Err(Refusal::new(401, "WRITE_KEY_MISSING", "the request carries no write key")),
+            (None, key) => open(app, key).await?,
+        },
     };
+    if !source.controls.origins.admit(&request.origin) {
+        return Err(Refusal::new(403, "ORIGIN_NOT_ALLOWED", "pages of this site may not send to this source"));
+    }
 
     if let Err(wait) = app.quotas.draw(&source, parts.events.len(), text.len()).await {
         app.metrics.count_throttled(&source.source_id, parts.events.len() as u64);
@@ -84,7 +89,7 @@ fn readable_body(body: Bytes, content_encoding: &str) -> Result<BytesMut, Refusa
         InflateError::TooLarge => too_large(),
         InflateError::Broken => Refusal::new(400, "BODY_INVALID", "the body is not what its Content-Encoding says"),
         InflateError::Unknown => {
-            Refusal::new(400, "ENCODING_UNKNOWN", "the Content-Encoding must be gzip, deflate or identity")
+            Refusal::new(415, "ENCODING_UNKNOWN", "the Content-Encoding must be gzip, deflate or identity")
         }
     })?;
     let mut readable = match inflated {

@@ -95,7 +95,7 @@ fn read_json(mut payload: Vec<u8>, source: &Source, received_us: i64, message_id
         return malformed(source, received_us, "the payload must be a JSON object in UTF-8");
     };
     let shared = Shared { maybe_too_deep: true, ..Shared::default() };
-    let from = HttpArrival::new(Arrival { source, received_us }, "", "", "");
+    let from = HttpArrival::new(Arrival { source, received_us }, "", "", false);
     read_one(event, &shared, from, source, message_id)
 }
 

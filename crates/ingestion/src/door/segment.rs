@@ -20,7 +20,8 @@ pub(super) async fn read_all(
     request: &CollectHttpRequest,
 ) -> Vec<Item> {
     let arrival = Arrival { source, received_us };
-    let from = HttpArrival::new(arrival, &request.client_ip, &request.user_agent, &request.origin);
+    let from_page = request.from_visitor || !request.origin.is_empty();
+    let from = HttpArrival::new(arrival, &request.client_ip, &request.user_agent, from_page);
     let mut items = Vec::with_capacity(parts.events.len());
     for (index, event) in parts.events.iter().enumerate() {
         items.push(Item::new(read_one(*event, &parts.shared, from, source, drawn_message_id)));

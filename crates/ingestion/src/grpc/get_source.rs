@@ -14,6 +14,6 @@ pub(super) async fn get_source(app: &App, request: Request<GetSourceRequest>) ->
     let found = sources::find(&app.db, &caller.tenant, &source_id).await?;
     let row = found.ok_or_else(source_not_found)?;
     let keys = write_keys::list(&app.db, &caller.tenant, &[&source_id]).await?;
-    let quotas = controls::quotas(&app.db, &caller.tenant, &[&source_id]).await?;
-    Ok(GetSourceResponse { source: Some(render::source(row, &keys, quotas.get(&source_id))) })
+    let held = controls::find(&app.db, &caller.tenant, &source_id).await?;
+    Ok(GetSourceResponse { source: Some(render::source(row, &keys, Some(&held))) })
 }

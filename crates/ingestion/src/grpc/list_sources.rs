@@ -24,10 +24,10 @@ pub(super) async fn list_sources(
     let next_page_token = paging::cut(&mut rows, size, |last| last.name.clone());
     let ids: Vec<&str> = rows.iter().map(|row| row.source_id.as_str()).collect();
     let keys = write_keys::list(&app.db, &tenant, &ids).await?;
-    let quotas = controls::quotas(&app.db, &tenant, &ids).await?;
+    let controls = controls::list(&app.db, &tenant, &ids).await?;
     let render = |row: SourceRow| {
-        let quota = quotas.get(&row.source_id);
-        render::source(row, &keys, quota)
+        let held = controls.get(&row.source_id);
+        render::source(row, &keys, held)
     };
     let sources = rows.into_iter().map(render).collect();
     Ok(ListSourcesResponse { sources, next_page_token })

@@ -6,6 +6,7 @@ mod collect_stream;
 mod consent;
 mod create_source;
 mod create_write_key;
+mod describe_write_key;
 mod discard_dead_letters;
 mod get_source;
 mod letter_filter;
@@ -17,6 +18,7 @@ mod paging;
 mod render;
 mod replay_dead_letters;
 mod revoke_write_key;
+mod set_source_origins;
 mod set_source_quota;
 mod summarize_dead_letters;
 mod summarize_events;
@@ -34,10 +36,11 @@ use proto::ingestion::v1::source_service_server::SourceService;
 use proto::ingestion::v1::{
     CollectHttpRequest, CollectHttpResponse, CollectRequest, CollectResponse, CollectStreamRequest,
     CollectStreamResponse, CreateSourceRequest, CreateSourceResponse, CreateWriteKeyRequest, CreateWriteKeyResponse,
-    DiscardDeadLettersRequest, DiscardDeadLettersResponse, GetSourceRequest, GetSourceResponse, ListDeadLettersRequest,
-    ListDeadLettersResponse, ListSignalsRequest, ListSignalsResponse, ListSourcesRequest, ListSourcesResponse,
-    MendDeadLettersRequest, MendDeadLettersResponse, ReplayDeadLettersRequest, ReplayDeadLettersResponse,
-    RevokeWriteKeyRequest, RevokeWriteKeyResponse, SetSourceQuotaRequest, SetSourceQuotaResponse,
+    DescribeWriteKeyRequest, DescribeWriteKeyResponse, DiscardDeadLettersRequest, DiscardDeadLettersResponse,
+    GetSourceRequest, GetSourceResponse, ListDeadLettersRequest, ListDeadLettersResponse, ListSignalsRequest,
+    ListSignalsResponse, ListSourcesRequest, ListSourcesResponse, MendDeadLettersRequest, MendDeadLettersResponse,
+    ReplayDeadLettersRequest, ReplayDeadLettersResponse, RevokeWriteKeyRequest, RevokeWriteKeyResponse,
+    SetSourceOriginsRequest, SetSourceOriginsResponse, SetSourceQuotaRequest, SetSourceQuotaResponse,
     SummarizeDeadLettersRequest, SummarizeDeadLettersResponse, SummarizeEventsRequest, SummarizeEventsResponse,
     TailEventsRequest, TailEventsResponse,
 };
@@ -126,6 +129,20 @@ impl SourceService for Rpc {
         request: Request<SetSourceQuotaRequest>,
     ) -> Result<Response<SetSourceQuotaResponse>, Status> {
         Ok(Response::new(set_source_quota::set_source_quota(&self.app, request).await?))
+    }
+
+    async fn set_source_origins(
+        &self,
+        request: Request<SetSourceOriginsRequest>,
+    ) -> Result<Response<SetSourceOriginsResponse>, Status> {
+        Ok(Response::new(set_source_origins::set_source_origins(&self.app, request).await?))
+    }
+
+    async fn describe_write_key(
+        &self,
+        request: Request<DescribeWriteKeyRequest>,
+    ) -> Result<Response<DescribeWriteKeyResponse>, Status> {
+        Ok(Response::new(describe_write_key::describe_write_key(&self.app, request).await?))
     }
 
     type TailEventsStream = Pin<Box<dyn Stream<Item = Result<TailEventsResponse, Status>> + Send>>;

@@ -2,13 +2,13 @@
 
 use proto::ingestion::v1::{Source, WriteKey};
 
-use crate::domain::quota::Quota;
+use crate::store::controls::ControlsRow;
 use crate::store::sources::SourceRow;
 use crate::store::write_keys::WriteKeyRow;
 use kit::time::timestamp;
 
-/// Renders a source with those of `keys` that are its own.
-pub(super) fn source(row: SourceRow, keys: &[WriteKeyRow], quota: Option<&Quota>) -> Source {
+/// Renders a source with those of `keys` that are its own, and what it is held to.
+pub(super) fn source(row: SourceRow, keys: &[WriteKeyRow], held: Option<&ControlsRow>) -> Source {
     let write_keys = keys.iter().filter(|key| key.source_id == row.source_id).map(write_key).collect();
     Source {
         source_id: row.source_id,
@@ -19,7 +19,8 @@ pub(super) fn source(row: SourceRow, keys: &[WriteKeyRow], quota: Option<&Quota>
         default_currency: row.default_currency,
         create_time: Some(timestamp(row.create_us)),
         write_keys,
-        quota: quota.and_then(|quota| quota.to_wire()),
+        quota: held.and_then(|held| held.quota.to_wire()),
+        allowed_origins: held.map(|held| held.origins.list().to_vec()).unwrap_or_default(),
     }
 }
 

@@ -80,6 +80,11 @@ impl Setup {
         self.channel(Credential::tenant(&self.authority, tenant, "test", scopes))
     }
 
+    /// A channel of the gateway itself.
+    pub(crate) fn service_channel(&self) -> Channel {
+        self.channel(Credential::service(&self.authority, "gateway"))
+    }
+
     pub(crate) fn ingestion(&self, tenant: &str) -> IngestionServiceClient<Channel> {
         IngestionServiceClient::new(self.tenant_channel(tenant, &[scope::EVENTS_WRITE]))
     }
@@ -119,8 +124,8 @@ impl Setup {
 
     /// Hands in an HTTP request as the gateway would.
     pub(crate) async fn forward(&self, request: CollectHttpRequest) -> CollectHttpResponse {
-        let channel = self.channel(Credential::service(&self.authority, "gateway"));
-        let mut client = IngestionServiceClient::new(channel).max_encoding_message_size(kit::MAX_MESSAGE_BYTES);
+        let mut client =
+            IngestionServiceClient::new(self.service_channel()).max_encoding_message_size(kit::MAX_MESSAGE_BYTES);
         client.collect_http(request).await.unwrap().into_inner()
     }
 

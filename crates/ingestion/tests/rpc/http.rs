@@ -121,7 +121,7 @@ async fn bodies_that_cannot_be_read_get_their_answer() {
             (encoded(b"[".repeat(10_000), ""), (400, "BODY_INVALID")),
             (encoded(b"{}".to_vec(), ""), (400, "BATCH_MISSING")),
             (encoded(b"{}".to_vec(), "gzip"), (400, "BODY_INVALID")),
-            (encoded(b"{}".to_vec(), "br"), (400, "ENCODING_UNKNOWN")),
+            (encoded(b"{}".to_vec(), "br"), (415, "ENCODING_UNKNOWN")),
             (encoded(vec![b' '; (4 << 20) + 1], ""), (413, "BODY_TOO_LARGE")),
             (encoded(gzipped(&vec![b' '; 64 << 20]), "gzip"), (413, "BODY_TOO_LARGE")),
             (encoded(format!(r#"{{"batch":[{}1]}}"#, "1,".repeat(5_000)).into_bytes(), ""), (413, "TOO_MANY_EVENTS")),

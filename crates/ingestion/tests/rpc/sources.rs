@@ -1,5 +1,7 @@
+use proto::ingestion::v1::source_service_client::SourceServiceClient;
 use proto::ingestion::v1::{
-    CreateSourceRequest, CreateWriteKeyRequest, GetSourceRequest, ListSourcesRequest, RevokeWriteKeyRequest, Source,
+    CollectHttpRequest, CreateSourceRequest, CreateWriteKeyRequest, DescribeWriteKeyRequest, GetSourceRequest,
+    ListSourcesRequest, RevokeWriteKeyRequest, SetSourceOriginsRequest, Source,
 };
 
 use crate::harness::{WRITE_KEY, basic, both, reason};
@@ -93,5 +95,68 @@ async fn a_key_opens_its_source_until_it_is_revoked() {
             setup.sources("shop").revoke_write_key(revoke.clone()).await.unwrap();
             assert_eq!(post().await, 401);
         }
+    }
+}
+
+#[tokio::test]
+async fn a_source_takes_from_pages_of_its_sites_only() {
+    for setup in both().await {
+        let source_id = setup.source().await;
+        let set = |allowed: &[&str]| SetSourceOriginsRequest {
+            source_id: source_id.clone(),
+            allowed_origins: allowed.iter().map(|origin| (*origin).to_owned()).collect(),
+        };
+        let post = |origin: &'static str, from_visitor: bool| {
+            let request = CollectHttpRequest {
+                route: "track".into(),
+                body: (&br#"{"event":"x","userId":"u"}"#[..]).into(),
+                authorization: basic(WRITE_KEY),
+                origin: origin.into(),
+                from_visitor,
+                ..CollectHttpRequest::default()
+            };
+            setup.forward(request)
+        };
+        assert_eq!(post("https://anywhere.test", false).await.status, 200);
+
+        for _ in 0..2 {
+            let stored = setup.sources("shop").set_source_origins(set(&["https://A.test", "https://a.test/"])).await;
+            assert_eq!(stored.unwrap().into_inner().allowed_origins, ["https://a.test"]);
+        }
+
+        for (origin, status) in [("https://a.test", 200), ("", 200), ("https://anywhere.test", 403), ("null", 403)] {
+            assert_eq!(post(origin, false).await.status, status, "{origin}");
+        }
+        assert_eq!(post("", true).await.status, 200, "a picture in a mail stands on no site");
+        let listed = setup.sources("shop").list_sources(ListSourcesRequest::default()).await.unwrap().into_inner();
+        assert_eq!(listed.sources[0].allowed_origins, ["https://a.test"]);
+        setup.sources("shop").set_source_origins(set(&[])).await.unwrap();
+        assert_eq!(post("https://anywhere.test", false).await.status, 200);
+
+        let refused = setup.sources("shop").set_source_origins(set(&["https://a.test", "a.test"])).await.unwrap_err();
+        assert!(refused.message().contains("allowed_origins[1]"), "{refused}");
+        let many: Vec<String> = (0..101).map(|number| format!("https://a{number}.test")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        assert_eq!(reason(setup.sources("shop").set_source_origins(set(&many)).await.unwrap_err()), "INVALID_FIELDS");
+        let of_another = setup.sources("rival").set_source_origins(set(&["https://a.test"])).await;
+        assert_eq!(reason(of_another.unwrap_err()), "SOURCE_NOT_FOUND");
+    }
+}
+
+#[tokio::test]
+async fn the_gateway_learns_what_a_key_opens_and_nobody_else_does() {
+    for setup in both().await {
+        let source_id = setup.source().await;
+        let ask = |key: &str| DescribeWriteKeyRequest { write_key: key.into() };
+        let gateway = || SourceServiceClient::new(setup.service_channel());
+
+        let told = gateway().describe_write_key(ask(WRITE_KEY)).await.unwrap().into_inner();
+
+        assert_eq!((told.source_id, told.name.as_str()), (source_id, "site"));
+        assert!(told.planned_events.is_empty() && told.allowed_origins.is_empty());
+        for unknown in ["wk_unknown", "", "a\0b"] {
+            assert_eq!(reason(gateway().describe_write_key(ask(unknown)).await.unwrap_err()), "WRITE_KEY_UNKNOWN");
+        }
+        assert!(setup.sources("shop").describe_write_key(ask(WRITE_KEY)).await.is_err());
     }
 }

@@ -1398,9 +1398,13 @@ pub struct CollectHttpRequest {
     /// User-Agent header.
     #[prost(string, tag = "7")]
     pub user_agent: ::prost::alloc::string::String,
-    /// Origin header.
+    /// Origin header; of a picture, the origin of its Referer.
     #[prost(string, tag = "8")]
     pub origin: ::prost::alloc::string::String,
+    /// Whether it was loaded for a visitor, although no Origin header says so: a
+    /// picture.
+    #[prost(bool, tag = "9")]
+    pub from_visitor: bool,
 }
 impl ::prost::Name for CollectHttpRequest {
     const NAME: &'static str = "CollectHttpRequest";
@@ -1547,6 +1551,10 @@ pub struct Source {
     /// How much it may send; unset for no bound. Changed by SetSourceQuota only.
     #[prost(message, optional, tag = "9")]
     pub quota: ::core::option::Option<SourceQuota>,
+    /// The sites whose pages may send to it; empty for every site. Changed by
+    /// SetSourceOrigins only.
+    #[prost(string, repeated, tag = "10")]
+    pub allowed_origins: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 impl ::prost::Name for Source {
     const NAME: &'static str = "Source";
@@ -1824,6 +1832,93 @@ impl ::prost::Name for SetSourceQuotaResponse {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "/comptoir.ingestion.v1.SetSourceQuotaResponse".into()
+    }
+}
+/// Asks to say from which sites browsers may send.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetSourceOriginsRequest {
+    /// Which source.
+    #[prost(string, tag = "1")]
+    pub source_id: ::prost::alloc::string::String,
+    /// Origins as browsers send them, scheme://host or scheme://host:port, at
+    /// most 100 of at most 255 characters; "<https://\*.shop.example"> stands for
+    /// every host below it. Empty for every site. Whoever is no browser says no
+    /// origin and is not asked for one: this keeps strange pages out, not
+    /// strange programs.
+    #[prost(string, repeated, tag = "2")]
+    pub allowed_origins: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+impl ::prost::Name for SetSourceOriginsRequest {
+    const NAME: &'static str = "SetSourceOriginsRequest";
+    const PACKAGE: &'static str = "comptoir.ingestion.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "comptoir.ingestion.v1.SetSourceOriginsRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/comptoir.ingestion.v1.SetSourceOriginsRequest".into()
+    }
+}
+/// The sites as stored.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetSourceOriginsResponse {
+    /// In lower case, each once.
+    #[prost(string, repeated, tag = "1")]
+    pub allowed_origins: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+impl ::prost::Name for SetSourceOriginsResponse {
+    const NAME: &'static str = "SetSourceOriginsResponse";
+    const PACKAGE: &'static str = "comptoir.ingestion.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "comptoir.ingestion.v1.SetSourceOriginsResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/comptoir.ingestion.v1.SetSourceOriginsResponse".into()
+    }
+}
+/// Asks what a write key opens.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DescribeWriteKeyRequest {
+    /// The key in clear.
+    #[prost(string, tag = "1")]
+    pub write_key: ::prost::alloc::string::String,
+}
+impl ::prost::Name for DescribeWriteKeyRequest {
+    const NAME: &'static str = "DescribeWriteKeyRequest";
+    const PACKAGE: &'static str = "comptoir.ingestion.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "comptoir.ingestion.v1.DescribeWriteKeyRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/comptoir.ingestion.v1.DescribeWriteKeyRequest".into()
+    }
+}
+/// What a page may know of a source.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DescribeWriteKeyResponse {
+    /// Identifier of the source.
+    #[prost(string, tag = "1")]
+    pub source_id: ::prost::alloc::string::String,
+    /// Its name.
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    /// The sites whose pages may send to it; empty for every site.
+    #[prost(string, repeated, tag = "3")]
+    pub allowed_origins: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Names of the events that its tracking plan has, in order.
+    #[prost(string, repeated, tag = "4")]
+    pub planned_events: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Whether events of other names are kept as dead letters.
+    #[prost(bool, tag = "5")]
+    pub unplanned_quarantined: bool,
+}
+impl ::prost::Name for DescribeWriteKeyResponse {
+    const NAME: &'static str = "DescribeWriteKeyResponse";
+    const PACKAGE: &'static str = "comptoir.ingestion.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "comptoir.ingestion.v1.DescribeWriteKeyResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/comptoir.ingestion.v1.DescribeWriteKeyResponse".into()
     }
 }
 /// Asks to see what a source sends.
@@ -3393,6 +3488,69 @@ pub mod source_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Sets from which sites browsers may send to a source. It holds at every
+        /// replica within seconds. Repeating it changes nothing.
+        pub async fn set_source_origins(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetSourceOriginsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetSourceOriginsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/comptoir.ingestion.v1.SourceService/SetSourceOrigins",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "comptoir.ingestion.v1.SourceService",
+                        "SetSourceOrigins",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Tells what a page may know of the source that a write key opens; the
+        /// gateway calls it for the settings documents of browser SDKs. NOT_FOUND
+        /// for a key that opens nothing.
+        pub async fn describe_write_key(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DescribeWriteKeyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DescribeWriteKeyResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/comptoir.ingestion.v1.SourceService/DescribeWriteKey",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "comptoir.ingestion.v1.SourceService",
+                        "DescribeWriteKey",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
         /// Shows what a source sends while it is being committed: a sample, from
         /// now on, of the replica that answers. It never slows the intake: what the
         /// caller is too slow to read is skipped and counted. Without the scope
@@ -3486,6 +3644,25 @@ pub mod source_service_server {
             request: tonic::Request<super::SetSourceQuotaRequest>,
         ) -> std::result::Result<
             tonic::Response<super::SetSourceQuotaResponse>,
+            tonic::Status,
+        >;
+        /// Sets from which sites browsers may send to a source. It holds at every
+        /// replica within seconds. Repeating it changes nothing.
+        async fn set_source_origins(
+            &self,
+            request: tonic::Request<super::SetSourceOriginsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetSourceOriginsResponse>,
+            tonic::Status,
+        >;
+        /// Tells what a page may know of the source that a write key opens; the
+        /// gateway calls it for the settings documents of browser SDKs. NOT_FOUND
+        /// for a key that opens nothing.
+        async fn describe_write_key(
+            &self,
+            request: tonic::Request<super::DescribeWriteKeyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DescribeWriteKeyResponse>,
             tonic::Status,
         >;
         /// Server streaming response type for the TailEvents method.
@@ -3838,6 +4015,98 @@ pub mod source_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = SetSourceQuotaSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/comptoir.ingestion.v1.SourceService/SetSourceOrigins" => {
+                    #[allow(non_camel_case_types)]
+                    struct SetSourceOriginsSvc<T: SourceService>(pub Arc<T>);
+                    impl<
+                        T: SourceService,
+                    > tonic::server::UnaryService<super::SetSourceOriginsRequest>
+                    for SetSourceOriginsSvc<T> {
+                        type Response = super::SetSourceOriginsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SetSourceOriginsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SourceService>::set_source_origins(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SetSourceOriginsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/comptoir.ingestion.v1.SourceService/DescribeWriteKey" => {
+                    #[allow(non_camel_case_types)]
+                    struct DescribeWriteKeySvc<T: SourceService>(pub Arc<T>);
+                    impl<
+                        T: SourceService,
+                    > tonic::server::UnaryService<super::DescribeWriteKeyRequest>
+                    for DescribeWriteKeySvc<T> {
+                        type Response = super::DescribeWriteKeyResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DescribeWriteKeyRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SourceService>::describe_write_key(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DescribeWriteKeySvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

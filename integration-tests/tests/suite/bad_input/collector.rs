@@ -56,7 +56,7 @@ fn refused_whole() -> Vec<Whole> {
         Whole { encoding: Some("gzip"), ..case("a gzip bomb", (413, "BODY_TOO_LARGE"), bomb.into()) },
         Whole { encoding: Some("gzip"), ..case("half of gzip", (400, "BODY_INVALID"), cut.into()) },
         Whole { encoding: Some("gzip"), ..case("no gzip", (400, "BODY_INVALID"), good.clone().into()) },
-        Whole { encoding: Some("br"), ..case("a strange encoding", (400, "ENCODING_UNKNOWN"), good.into()) },
+        Whole { encoding: Some("br"), ..case("a strange encoding", (415, "ENCODING_UNKNOWN"), good.into()) },
     ]
 }
 

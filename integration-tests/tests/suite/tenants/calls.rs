@@ -158,6 +158,12 @@ fn ingestion(calls: &mut Vec<Call>, alpha: &Neighbour) {
                 NONE,
             ),
             (
+                "comptoir.ingestion.v1.SourceService/SetSourceOrigins",
+                Write,
+                json!({"sourceId": source, "allowedOrigins": ["https://intruder.test"]}),
+                NONE,
+            ),
+            (
                 "comptoir.ingestion.v1.DeadLetterService/MendDeadLetters",
                 Write,
                 json!({"filter": {"sourceId": source}}),
@@ -206,6 +212,12 @@ fn ingestion(calls: &mut Vec<Call>, alpha: &Neighbour) {
             ),
             ("comptoir.ingestion.v1.ConsentService/DeleteConsentPolicy", Write, json!({"sourceId": source}), NONE),
             ("comptoir.ingestion.v1.IngestionService/CollectHttp", Service, json!({"route": "batch"}), REFUSED),
+            (
+                "comptoir.ingestion.v1.SourceService/DescribeWriteKey",
+                Service,
+                json!({"writeKey": "wk_of_somebody"}),
+                REFUSED,
+            ),
             ("comptoir.log.v1.LogService/ListPartitions", Service, json!({}), REFUSED),
             ("comptoir.log.v1.LogService/ReportProgress", Service, json!({"follower": "identity"}), REFUSED),
             ("comptoir.log.v1.LogService/ListLags", Service, json!({}), REFUSED),

@@ -7,7 +7,7 @@ use proto::r#type::v1::LineItem;
 use serde_json::{Map, Number, Value};
 
 /// Returns the document of an event. Only what the event says is in it: empty texts and unset amounts are not.
-pub(super) fn document(event: &Event) -> Value {
+pub(crate) fn document(event: &Event) -> Value {
     let carried = match &event.body {
         Some(Body::Identified(identified)) => &identified.traits_json,
         Some(Body::Grouped(grouped)) => &grouped.traits_json,

@@ -16,6 +16,8 @@ use proto::ingestion::v1::TrackingPlan;
 use proto::ingestion::v1::tracking_plan::Mode as WireMode;
 
 pub(crate) use self::check::{Finding, is_plain};
+#[cfg(test)]
+pub(crate) use self::document::document;
 pub(crate) use self::draft::Draft;
 use self::schema::{Budget, Schema};
 use super::limits::MAX_NAME_CHARS;
@@ -144,6 +146,18 @@ impl Plan {
             Some(schema) => check::check(schema, &document::document(event)),
             None => vec![Finding { field: String::new(), rule: UNPLANNED }],
         }
+    }
+
+    /// Returns the names that have a rule, in order.
+    pub(crate) fn event_names(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.rules.keys().cloned().collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// Whether an event of any other name becomes a dead letter.
+    pub(crate) fn quarantines_unplanned(&self) -> bool {
+        self.unplanned == Mode::Quarantine
     }
 
     /// Whether a rule has this name.

@@ -87,8 +87,9 @@ impl<'a> ContextReader<'a> {
         if self.members.get("direct").and_then(Json::boolean) == Some(true) {
             return true;
         }
-        if library.is_empty() {
-            return sender.from_page;
+        // No server names the origin of a page, whatever library it uses.
+        if sender.from_page {
+            return true;
         }
         let library = library.to_ascii_lowercase();
         CLIENT_LIBRARIES.iter().any(|name| library.starts_with(name))

@@ -25,9 +25,9 @@ pub(crate) struct HttpArrival<'a> {
 }
 
 impl<'a> HttpArrival<'a> {
-    /// An event that came with these headers; `origin` is empty when no page sent it.
-    pub(crate) fn new(arrival: Arrival<'a>, client_ip: &'a str, user_agent: &'a str, origin: &str) -> Self {
-        Self { arrival, sender: Sender { client_ip, user_agent, from_page: !origin.is_empty() } }
+    /// An event that came with these headers.
+    pub(crate) fn new(arrival: Arrival<'a>, client_ip: &'a str, user_agent: &'a str, from_page: bool) -> Self {
+        Self { arrival, sender: Sender { client_ip, user_agent, from_page } }
     }
 }
 

@@ -10,6 +10,8 @@ mod message;
 mod people;
 mod request;
 #[cfg(test)]
+mod spec_tests;
+#[cfg(test)]
 mod tests;
 
 pub(crate) use consent::take_signals;

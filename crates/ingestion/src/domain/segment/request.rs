@@ -87,11 +87,19 @@ pub(crate) enum BodyError {
 /// A body, taken apart.
 #[derive(Debug)]
 pub(crate) struct Request<'a> {
-    /// The write key in the body.
-    pub(crate) write_key: Option<Cow<'a, str>>,
+    /// The write key beside the events.
+    write_key: Option<Cow<'a, str>>,
     pub(crate) shared: Shared<'a>,
     /// The events, in their order, each unread.
     pub(crate) events: Vec<Json<'a>>,
+}
+
+impl<'a> Request<'a> {
+    /// Returns the write key in the body: that of the batch, else of the first event that has one.
+    pub(crate) fn write_key(&self) -> Option<Cow<'a, str>> {
+        let of_an_event = || self.events.iter().find_map(|event| text(&event.members()?, "writeKey"));
+        self.write_key.clone().or_else(of_an_event)
+    }
 }
 
 /// What the events of a batch share.
@@ -137,7 +145,6 @@ pub(crate) fn split<'a>(route: Route, body: &'a str) -> Result<Request<'a>, Body
     if shared_too_deep {
         return Err(BodyError::TooDeep);
     }
-    let write_key = write_key.or_else(|| events.first().and_then(|event| text(&event.members()?, "writeKey")));
     let shared = Shared {
         call: None,
         context: context.and_then(Json::members),
@@ -177,16 +184,16 @@ mod tests {
 
         let request = split(Route::Batch, body).unwrap();
 
-        assert_eq!(request.write_key.as_deref(), Some("wk"));
+        assert_eq!(request.write_key().as_deref(), Some("wk"));
         assert_eq!(request.events.iter().map(|event| event.raw()).collect::<Vec<_>>(), [r#"{"type":"track"}"#, "7"]);
         assert!(request.shared.context.is_some() && request.shared.sent_at.is_some());
     }
 
     #[test]
-    fn the_write_key_may_stand_in_the_first_event() {
-        let request = split(Route::Batch, r#"{"batch":[{"writeKey":"inner"}]}"#).unwrap();
+    fn the_write_key_may_stand_in_an_event() {
+        let request = split(Route::Batch, r#"{"batch":[7,{"type":"page"},{"writeKey":"inner"}]}"#).unwrap();
 
-        assert_eq!(request.write_key.as_deref(), Some("inner"));
+        assert_eq!(request.write_key().as_deref(), Some("inner"));
     }
 
     #[test]

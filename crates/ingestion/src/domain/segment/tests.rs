@@ -22,6 +22,7 @@ fn source() -> SourceProfile {
     SourceProfile {
         tenant: "shop".try_into().unwrap(),
         source_id: "s-1".into(),
+        name: "site".into(),
         party: Party::First,
         medium: Medium::Online,
         default_currency: Currency::parse("GBP"),
@@ -32,12 +33,12 @@ fn source() -> SourceProfile {
 
 fn read_ready(text: &str, source: &SourceProfile) -> Result<Ready, Problem> {
     let arrival = Arrival { source, received_us: NOON_US };
-    let from = HttpArrival::new(arrival, "9.9.9.9", "Firefox", "");
+    let from = HttpArrival::new(arrival, "9.9.9.9", "Firefox", false);
     let shared = Shared { maybe_too_deep: true, ..Shared::default() };
     read(Json::parse(text).unwrap(), &shared, from, || "drawn".into())
 }
 
-fn event(text: &str) -> Event {
+pub(super) fn event(text: &str) -> Event {
     Event::decode(read_ready(text, &source()).unwrap().payload).unwrap()
 }
 
@@ -49,7 +50,7 @@ fn track(name: &str, properties: &str) -> String {
     format!(r#"{{"type":"track","userId":"u","event":"{name}","properties":{properties}}}"#)
 }
 
-fn money(currency: &str, units: i64, nanos: i32) -> Option<Money> {
+pub(super) fn money(currency: &str, units: i64, nanos: i32) -> Option<Money> {
     Some(Money { currency_code: currency.into(), units, nanos })
 }
 
@@ -156,7 +157,7 @@ fn what_a_batch_shares_lies_under_each_event() {
         "timestamp":"2025-06-01T08:00:00Z","sentAt":"2025-06-01T09:00:00Z"}"#;
     let request = split(Route::Batch, body).unwrap();
     let source = source();
-    let from = HttpArrival::new(Arrival { source: &source, received_us: NOON_US }, "", "", "");
+    let from = HttpArrival::new(Arrival { source: &source, received_us: NOON_US }, "", "", false);
 
     let ready = read(request.events[0], &request.shared, from, || "drawn".into()).unwrap();
 
@@ -176,7 +177,7 @@ fn a_kept_payload_stands_for_itself() {
         "context":{"locale":"fr"},"sentAt":"2025-06-01T09:00:00Z","writeKey":"secret"}"#;
     let request = split(Route::Batch, body).unwrap();
     let source = source();
-    let from = HttpArrival::new(Arrival { source: &source, received_us: NOON_US }, "9.9.9.9", "", "");
+    let from = HttpArrival::new(Arrival { source: &source, received_us: NOON_US }, "9.9.9.9", "", false);
 
     let kept = kept_payload(request.events[0], &request.shared, from.sender);
 

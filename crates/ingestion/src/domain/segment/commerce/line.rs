@@ -12,9 +12,8 @@ pub(super) fn read(members: &mut Members<'_>, amounts: &mut Amounts) -> Result<L
     let sku = members.take_text(&["sku"]);
     let product_id = members.take_text(&["product_id", "productId", "id"]);
     let product_id = if product_id.is_empty() { sku.clone() } else { product_id };
-    let position = members.take_if("position", |json| {
-        decimal::whole(&json.scalar()?).and_then(|position| i32::try_from(position).ok()).filter(|at| *at >= 0)
-    });
+    // The typed field cannot tell 0 from nothing: 0 stays a property.
+    let position = members.take_if("position", |json| place(json).filter(|at| *at > 0));
     Ok(LineItem {
         product_id,
         sku,
@@ -29,6 +28,10 @@ pub(super) fn read(members: &mut Members<'_>, amounts: &mut Amounts) -> Result<L
         url: members.take_text(&["url"]),
         image_url: members.take_text(&["image_url", "imageUrl"]),
     })
+}
+
+fn place(json: Json<'_>) -> Option<i32> {
+    decimal::whole(&json.scalar()?).and_then(|position| i32::try_from(position).ok())
 }
 
 /// Takes `products`. A list in which something is not understood (a product without id, a property of the shop's own)
@@ -47,6 +50,8 @@ pub(super) fn read_all(properties: &mut Members<'_>, amounts: &mut Amounts) -> R
         let mut of_line = amounts.of_line(members);
         let line = read(members, &mut of_line)?;
         amounts.note_used(&of_line);
+        // Whoever counts from 0 says no more than the order of the list.
+        members.take_if("position", |json| place(json).filter(|at| *at == 0));
         if of_line.used_given_currency() {
             members.take("currency");
         }

@@ -89,7 +89,7 @@ fn checkout(
     amounts: &mut Amounts,
 ) -> Result<Body, Problem> {
     let step = properties.take_if("step", |json| {
-        decimal::whole(&json.scalar()?).and_then(|step| i32::try_from(step).ok()).filter(|step| *step >= 0)
+        decimal::whole(&json.scalar()?).and_then(|step| i32::try_from(step).ok()).filter(|step| *step > 0)
     });
     Ok(Body::CheckoutActivity(CheckoutActivity {
         action: action.into(),
@@ -128,8 +128,9 @@ fn review(properties: &mut Members<'_>) -> Body {
     })
 }
 
-/// Returns a rating ("4.5") in thousandths; words stay a property.
+/// Returns a rating ("4.5") in thousandths; words, and what is finer, stay a property.
 fn rating_milli(json: Json<'_>) -> Option<i32> {
     let micros = decimal::micros(&json.scalar()?)?;
-    i32::try_from(micros / 1_000).ok().filter(|rating| *rating >= 0)
+    let is_whole = micros % 1_000 == 0;
+    i32::try_from(micros / 1_000).ok().filter(|rating| *rating >= 0 && is_whole)
 }
