@@ -5,6 +5,7 @@ mod commit;
 mod consenting;
 mod lane;
 mod lane_keeper;
+mod lane_policy;
 mod shares;
 mod submission;
 mod tail;
@@ -23,6 +24,7 @@ use store::{Db, Error};
 
 use self::commit::CommitHandler;
 pub(crate) use self::lane_keeper::LaneKeeper;
+pub(crate) use self::lane_policy::GoneThrough;
 use self::shares::{Aside, Shares};
 pub(crate) use self::submission::{Arrived, DeadLetterIdSeed, Item, Refused, Submission};
 pub(crate) use self::tail::{Tail, Tailed, Watch, What};
