@@ -89,6 +89,7 @@ impl Ingestion {
             clock: clock.clone(),
             sealer: Arc::clone(&sealer),
             metrics: counted.clone(),
+            stale_policy_us: upkeep::stale_policy_us(config.collect.source_cache_ttl()),
         };
         let tail = Tail::default();
         let tuning = Tuning { memory_bytes: config.collect.dedupe_memory_bytes(), ..Tuning::default() };

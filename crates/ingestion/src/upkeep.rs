@@ -11,6 +11,7 @@ use kit::shutdown::Shutdown;
 use store::{Db, Error};
 
 use crate::app::App;
+use crate::intake::GoneThrough;
 use crate::store::{letter_care, seen, sources};
 
 /// Real time: sweeping frees space, and nothing depends on when.
@@ -18,6 +19,7 @@ const SWEEP_PAUSE: Duration = Duration::from_secs(60);
 /// Real time as well, but by the service's clock an event expires.
 const LANE_PAUSE: Duration = Duration::from_secs(1);
 const PROBE_PAUSE: Duration = Duration::from_secs(2);
+const SLOWEST_COMMIT: Duration = Duration::from_secs(60);
 /// Counting looks at all of them.
 const LETTERS_PAUSE: Duration = Duration::from_secs(60);
 /// Dead letters removed in one transaction.
@@ -35,6 +37,12 @@ pub(crate) fn start(app: &Arc<App>, dedupe_window_us: i64, ready: ReadyHandle, s
     let keeping = Arc::clone(app);
     shutdown.spawn("ingestion-consent-lane", async move {
         life.run_until_cancelled(keep_lane_for_ever(&keeping)).await;
+    });
+
+    let life = shutdown.token.clone();
+    let settling = Arc::clone(app);
+    shutdown.spawn("ingestion-consent-policies", async move {
+        life.run_until_cancelled(settle_policies_for_ever(&settling)).await;
     });
 
     let life = shutdown.token.clone();
@@ -80,6 +88,22 @@ async fn keep_lane_for_ever(app: &App) {
         }
         tokio::time::sleep(LANE_PAUSE).await;
     }
+}
+
+async fn settle_policies_for_ever(app: &App) {
+    let mut gone_through = GoneThrough::default();
+    loop {
+        if let Err(error) = app.lane_keeper.settle_policies(&mut gone_through).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "what waits was not decided by its new policy");
+        }
+        tokio::time::sleep(LANE_PAUSE).await;
+    }
+}
+
+/// Returns how long after a change of a policy events may still come to wait by the one before, in microseconds: as long
+/// as replicas believe what they read, and as what they read by it may take to be committed.
+pub(crate) fn stale_policy_us(source_cache_ttl: Duration) -> i64 {
+    i64::try_from((source_cache_ttl + SLOWEST_COMMIT).as_micros()).unwrap_or(i64::MAX)
 }
 
 async fn merge(app: &App, tenants: BTreeSet<TenantId>, dedupe_window_us: i64) -> Result<(), Error> {

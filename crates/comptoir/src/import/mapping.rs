@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use proto::event::v1::{Medium, Party};
+use proto::event::v1::{Medium, Party, Provenance};
 use serde::{Deserialize, Deserializer};
 
 use super::ImportError;
@@ -217,6 +217,16 @@ pub enum MediumName {
 }
 
 impl ProvenanceRules {
+    /// Returns the provenance of what is imported.
+    pub(in crate::import) fn provenance(&self) -> Provenance {
+        Provenance {
+            party: self.party().into(),
+            medium: self.medium().into(),
+            library: concat!("comptoir-import/", env!("CARGO_PKG_VERSION")).to_owned(),
+            bot: false,
+        }
+    }
+
     pub(in crate::import) fn party(&self) -> Party {
         match self.party {
             None => Party::Unspecified,

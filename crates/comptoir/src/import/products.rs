@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use proto::recommendation::v1::Product;
+use proto::{event::v1::Provenance, recommendation::v1::Product};
 
 use super::{
     event::money,
@@ -43,7 +43,7 @@ impl Products {
     }
 
     /// Returns the products as the catalogue takes them, by id.
-    pub(super) fn to_catalogue(&self, texts: &Texts) -> Vec<Product> {
+    pub(super) fn to_catalogue(&self, texts: &Texts, provenance: &Provenance) -> Vec<Product> {
         let mut products: Vec<_> = self
             .seen
             .iter()
@@ -54,6 +54,7 @@ impl Products {
                     title: texts.get(seen.name.1).to_owned(),
                     category: texts.get(seen.category.1).to_owned(),
                     price: Some(money(price_micros, texts.get(currency))),
+                    provenance: Some(provenance.clone()),
                     ..Product::default()
                 }
             })

@@ -6,6 +6,7 @@ use kit::channel::Channel;
 use proto::{
     event::v1::Event,
     ingestion::v1::{Verdict, verdict::Outcome},
+    recommendation::v1::Product,
 };
 use tokio::sync::mpsc;
 
@@ -79,7 +80,9 @@ pub async fn import_orders(
     let channel = channel.filter(|_| !options.dry_run);
 
     if let Some(channel) = channel.as_ref().filter(|_| options.catalogue) {
-        fill_catalogue(&contents.orders, channel, &mut contents.report, |done, total| {
+        let products =
+            contents.orders.products.to_catalogue(&contents.orders.texts, &options.mapping.provenance.provenance());
+        fill_catalogue(products, channel, &mut contents.report, |done, total| {
             progress(Step::Catalogue, done, total);
         })
         .await?;
@@ -112,12 +115,11 @@ async fn read_aside(options: &ImportOptions, mut progress: impl FnMut(u64, u64))
 }
 
 async fn fill_catalogue(
-    orders: &Orders,
+    products: Vec<Product>,
     channel: &Channel,
     report: &mut ImportReport,
     mut progress: impl FnMut(u64, u64),
 ) -> Result<(), ImportError> {
-    let products = orders.products.to_catalogue(&orders.texts);
     progress(0, report.products);
     for batch in products.chunks(MAX_BATCH_PRODUCTS) {
         upsert(channel.clone(), batch.to_vec()).await.map_err(|source| ImportError::Call {

@@ -92,6 +92,7 @@ async fn put_catalogue(api: &Api, world: &World) -> Result<(), Error> {
                 url: product.url.clone(),
                 image_url: product.image_url.clone(),
                 update_time: None,
+                provenance: None,
             })
             .collect();
         api.catalogue().upsert_products(UpsertProductsRequest { products }).await?;

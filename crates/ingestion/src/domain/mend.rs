@@ -1,6 +1,6 @@
 //! Mending payloads by rule: a few edits at JSON Pointers. What no edit touches stays as it was, byte for byte.
 
-use kit::{Error, Violations};
+use kit::Violations;
 use proto::ingestion::v1::MendEdit;
 use proto::ingestion::v1::mend_edit::{Edit as WireEdit, Type};
 
@@ -31,8 +31,7 @@ type Pointer = Vec<String>;
 
 impl Edits {
     /// Reads edits; names all that is wrong with them.
-    pub(crate) fn parse(edits: Vec<MendEdit>) -> Result<Self, Error> {
-        let mut violations = Violations::new();
+    pub(crate) fn parse(edits: Vec<MendEdit>, violations: &mut Violations) -> Self {
         violations.check(edits.len() <= MAX_EDITS, "edits", format!("must be at most {MAX_EDITS}"));
         let mut parsed = Vec::new();
         for (index, edit) in edits.into_iter().take(MAX_EDITS).enumerate() {
@@ -42,8 +41,7 @@ impl Edits {
                 Err(rule) => violations.add(field, rule),
             }
         }
-        violations.finish()?;
-        Ok(Self(parsed))
+        Self(parsed)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -156,6 +154,13 @@ mod tests {
         MendEdit { edit: Some(WireEdit::Convert(convert)) }
     }
 
+    fn parsed(edits: Vec<MendEdit>) -> Edits {
+        let mut violations = Violations::new();
+        let edits = Edits::parse(edits, &mut violations);
+        violations.finish().unwrap();
+        edits
+    }
+
     #[test]
     fn edits_change_what_they_name_and_nothing_else() {
         let text = r#"{"a" : 1e400,"p":{"price":"9,90","ok":"yes","list":[{"n":"1"},{"n":"x"},{"n":2}]},"x/y":null}"#;
@@ -181,7 +186,7 @@ mod tests {
             (remove("/none/at/all"), None),
             (rename("/p/ok", "/p/price"), None),
         ] {
-            let edits = Edits::parse(vec![edit]).unwrap();
+            let edits = parsed(vec![edit]);
 
             let mended = edits.apply(text);
 
@@ -193,7 +198,7 @@ mod tests {
 
     #[test]
     fn missing_objects_are_made_and_values_replaced() {
-        let edits = Edits::parse(vec![set("/context/consent/ok", "true"), set("/type", r#""track""#)]).unwrap();
+        let edits = parsed(vec![set("/context/consent/ok", "true"), set("/type", r#""track""#)]);
 
         let mended = edits.apply(r#"{"type":"trakc","context":{}}"#).unwrap();
 
@@ -213,7 +218,9 @@ mod tests {
             remove(&"/x".repeat(21)),
         ];
 
-        let refused = Edits::parse(edits).err().unwrap();
+        let mut violations = Violations::new();
+        Edits::parse(edits, &mut violations);
+        let refused = violations.finish().unwrap_err();
 
         let fields: Vec<&str> = refused.violations.iter().map(|violation| violation.field.as_str()).collect();
         assert_eq!(fields, ["edits[0]", "edits[1]", "edits[2]", "edits[3]", "edits[4]", "edits[5]"]);

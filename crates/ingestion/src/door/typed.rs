@@ -15,37 +15,48 @@ use crate::domain::finish::Arrival;
 use crate::domain::limits::{MAX_EVENTS, MAX_REQUEST_BYTES};
 use crate::domain::problem::Problem;
 use crate::domain::typed;
-use crate::intake::{Arrived, DeadLetterIdSeed, Item, Refused, Source, Submission};
+use crate::intake::{Arrived, DeadLetterIdSeed, Enqueued, Item, Refused, Source, Submission};
 use crate::quotas;
 
-/// What to do when too much waits.
+/// What to do when the quota is spent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum WhenBusy {
+enum WhenBusy {
     /// The caller is told to come again.
     Refuse,
     /// The caller waits: it is a stream, and sends nothing meanwhile.
     Wait,
 }
 
-/// Takes a batch for a tenant.
+/// Takes a batch for a tenant. Refuses when too much waits.
 pub(crate) async fn collect(
     app: &App,
     tenant: &TenantId,
     request: CollectRequest,
-    when_busy: WhenBusy,
 ) -> Result<CollectResponse, kit::Error> {
+    let submission = read(app, tenant, request, WhenBusy::Refuse).await?;
+    let verdicts = app.intake.submit(submission).await.map_err(|error| not_taken(app, error))?;
+    Ok(CollectResponse { verdicts })
+}
+
+/// Puts a batch of a stream into the queue, as soon as quota and room allow. One batch after the other, they keep their
+/// order.
+pub(crate) async fn enqueue(app: &App, tenant: &TenantId, request: CollectRequest) -> Result<Enqueued, kit::Error> {
+    let submission = read(app, tenant, request, WhenBusy::Wait).await?;
+    app.intake.enqueue_patiently(submission).await.map_err(|error| not_taken(app, error))
+}
+
+async fn read(
+    app: &App,
+    tenant: &TenantId,
+    request: CollectRequest,
+    when_busy: WhenBusy,
+) -> Result<Submission, kit::Error> {
     check(&request)?;
     let source = app.source(tenant, &request.source_id).await?;
     draw(app, &source, &request.events, when_busy).await?;
     let received_us = app.clock.now_us();
     let items = read_all(&source, received_us, request.events).await?;
-    let submission = Submission::new(source, items);
-    let outcome = match when_busy {
-        WhenBusy::Refuse => app.intake.submit(submission).await,
-        WhenBusy::Wait => app.intake.submit_patiently(submission).await,
-    };
-    let verdicts = outcome.map_err(|error| not_taken(app, error))?;
-    Ok(CollectResponse { verdicts })
+    Ok(Submission::new(source, items))
 }
 
 /// Takes the events off the source's quota. A stream waits for its turn.
@@ -73,7 +84,8 @@ fn check(request: &CollectRequest) -> Result<(), kit::Error> {
     violations.finish()
 }
 
-async fn read_all(source: &Source, received_us: i64, events: Vec<Event>) -> Result<Vec<Item>, kit::Error> {
+/// Reads every event of a batch.
+pub(crate) async fn read_all(source: &Source, received_us: i64, events: Vec<Event>) -> Result<Vec<Item>, kit::Error> {
     let mut items = Vec::with_capacity(events.len());
     let mut total_bytes = 0;
     for (index, mut event) in events.into_iter().enumerate() {

@@ -4,10 +4,10 @@ use proto::ingestion::v1::{CollectRequest, CollectResponse};
 use tonic::Request;
 
 use crate::app::App;
-use crate::door::typed::{self, WhenBusy};
+use crate::door::typed;
 
 /// Takes a batch; refuses at once when too much waits.
 pub(super) async fn collect(app: &App, request: Request<CollectRequest>) -> Result<CollectResponse, Error> {
     let caller = caller(&request, scope::EVENTS_WRITE)?;
-    typed::collect(app, &caller.tenant, request.into_inner(), WhenBusy::Refuse).await
+    typed::collect(app, &caller.tenant, request.into_inner()).await
 }

@@ -4,11 +4,12 @@ use futures::{Stream, StreamExt};
 use kit::auth::{caller, scope};
 use kit::status::unreadable;
 use kit::{Error, TenantId};
-use proto::ingestion::v1::{CollectStreamRequest, CollectStreamResponse};
+use proto::ingestion::v1::{CollectResponse, CollectStreamRequest, CollectStreamResponse};
 use tonic::{Request, Status, Streaming};
 
 use crate::app::App;
-use crate::door::typed::{self, WhenBusy};
+use crate::door::typed;
+use crate::intake::Enqueued;
 
 /// Batches of one stream that are on their way to the log at once. The stream is read no further meanwhile, so a sender
 /// that does not read its acknowledgements, or that is faster than the store, is slowed by its connection.
@@ -20,20 +21,34 @@ pub(super) fn collect_stream(
     request: Request<Streaming<CollectStreamRequest>>,
 ) -> Result<impl Stream<Item = Result<CollectStreamResponse, Status>> + Send, Error> {
     let tenant = caller(&request, scope::EVENTS_WRITE)?.tenant;
-    let acknowledgements = request
-        .into_inner()
-        .map(move |received| {
-            let app = Arc::clone(&app);
-            let tenant = tenant.clone();
-            async move { Ok(take(&app, &tenant, received.map_err(unreadable)?).await?) }
-        })
-        .buffered(BATCHES_IN_FLIGHT);
-    Ok(acknowledgements)
+    let mut received = request.into_inner();
+    // One after the other into the queue, so that no batch overtakes another; only their answers are awaited together.
+    let batches = async_stream::stream! {
+        while let Some(next) = received.next().await {
+            let enqueued = enqueue(&app, &tenant, next).await;
+            let is_last = enqueued.is_err();
+            yield acknowledge(Arc::clone(&app), enqueued);
+            // Behind what was refused nothing is taken: it would stand before what is sent again.
+            if is_last {
+                break;
+            }
+        }
+    };
+    Ok(batches.buffered(BATCHES_IN_FLIGHT))
 }
 
-async fn take(app: &App, tenant: &TenantId, request: CollectStreamRequest) -> Result<CollectStreamResponse, Error> {
-    let CollectStreamRequest { sequence, batch } = request;
+async fn enqueue(
+    app: &App,
+    tenant: &TenantId,
+    received: Result<CollectStreamRequest, Status>,
+) -> Result<(u64, Enqueued), Error> {
+    let CollectStreamRequest { sequence, batch } = received.map_err(unreadable)?;
     let batch = batch.ok_or_else(|| Error::violations([("batch", "must be given")]))?;
-    let result = typed::collect(app, tenant, batch, WhenBusy::Wait).await?;
-    Ok(CollectStreamResponse { sequence, result: Some(result) })
+    Ok((sequence, typed::enqueue(app, tenant, batch).await?))
+}
+
+async fn acknowledge(app: Arc<App>, enqueued: Result<(u64, Enqueued), Error>) -> Result<CollectStreamResponse, Status> {
+    let (sequence, enqueued) = enqueued?;
+    let verdicts = enqueued.await.map_err(|error| typed::not_taken(&app, error))?;
+    Ok(CollectStreamResponse { sequence, result: Some(CollectResponse { verdicts }) })
 }

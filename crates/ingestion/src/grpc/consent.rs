@@ -1,7 +1,7 @@
 //! Consent policies: parse, call, render.
 
-use kit::Error;
 use kit::auth::{caller, scope};
+use kit::{Error, Violations, paging};
 use proto::ingestion::v1::consent_service_server::ConsentService;
 use proto::ingestion::v1::summarize_consent_response::SourceSummary;
 use proto::ingestion::v1::{
@@ -11,7 +11,7 @@ use proto::ingestion::v1::{
 };
 use tonic::{Request, Response, Status};
 
-use super::{Rpc, paging};
+use super::Rpc;
 use crate::app::App;
 use crate::directory::policy_of;
 use crate::store::{consent_counts, consent_policies};
@@ -79,8 +79,11 @@ async fn get(app: &App, request: Request<GetConsentPolicyRequest>) -> Result<Get
 async fn list(app: &App, request: Request<ListConsentPoliciesRequest>) -> Result<ListConsentPoliciesResponse, Error> {
     let tenant = caller(&request, scope::SOURCES_WRITE)?.tenant;
     let request = request.into_inner();
-    let size = paging::page_size(request.page_size, 100, 1_000)?;
-    let from = paging::place(&request.page_token)?.unwrap_or_default();
+    let mut violations = Violations::new();
+    let size = paging::size(request.page_size, 100, 1_000, &mut violations);
+    // The place is where the page begins: the policy of the tenant has no source, so nothing lies before it.
+    let from = paging::after(&request.page_token, &mut violations);
+    violations.finish()?;
 
     // One more than asked is where the next page begins.
     let mut rows = consent_policies::list_from(&app.db, &tenant, &from, size as i64 + 1).await?;

@@ -1,9 +1,8 @@
 //! Filters, places and pages of dead letters.
 
-use kit::{Error, Violations};
+use kit::{Violations, paging};
 use proto::ingestion::v1::DeadLetterFilter;
 
-use super::paging;
 use crate::domain::instant::from_timestamp;
 use crate::domain::limits::fits;
 use crate::store::dead_letters::{DeadLetterRow, Filter, Order, Place};
@@ -13,9 +12,8 @@ const PAGE_BYTES: usize = 8 << 20;
 /// Longest text looked for, in characters.
 const MAX_TEXT_CHARS: usize = 100;
 
-pub(super) fn parse(filter: Option<DeadLetterFilter>) -> Result<Filter, Error> {
+pub(super) fn parse(filter: Option<DeadLetterFilter>, violations: &mut Violations) -> Filter {
     let filter = filter.unwrap_or_default();
-    let mut violations = Violations::new();
     let fits_text = fits(&filter.text, MAX_TEXT_CHARS);
     violations.check(fits_text, "filter.text", format!("must be at most {MAX_TEXT_CHARS} characters"));
     let mut time = |time: Option<prost_types::Timestamp>, field: &str| {
@@ -25,20 +23,20 @@ pub(super) fn parse(filter: Option<DeadLetterFilter>) -> Result<Filter, Error> {
     };
     let from_us = time(filter.from_time, "filter.from_time").unwrap_or(0);
     let until_us = time(filter.until_time, "filter.until_time").unwrap_or(i64::MAX);
-    violations.finish()?;
     let DeadLetterFilter { source_id, reason, library_prefix, event_name, text, .. } = filter;
-    Ok(Filter { source_id, reason, library_prefix, event_name, from_us, until_us, text })
+    Filter { source_id, reason, library_prefix, event_name, from_us, until_us, text }
 }
 
 /// Returns where a page begins.
-pub(super) fn place(token: &str, order: Order) -> Result<Place, Error> {
-    let Some(place) = paging::place(token)? else {
-        let receive_us = if order == Order::NewestFirst { i64::MAX } else { -1 };
-        return Ok(Place { receive_us, dead_letter_id: String::new() });
+pub(super) fn place(token: &str, order: Order, violations: &mut Violations) -> Place {
+    let read = |place: &str| {
+        let (receive_us, dead_letter_id) = place.split_once(':')?;
+        Some(Place { receive_us: receive_us.parse().ok()?, dead_letter_id: dead_letter_id.to_owned() })
     };
-    let (receive_us, dead_letter_id) = place.split_once(':').ok_or_else(paging::invalid_token)?;
-    let receive_us = receive_us.parse().map_err(|_| paging::invalid_token())?;
-    Ok(Place { receive_us, dead_letter_id: dead_letter_id.to_owned() })
+    paging::place(token, read, violations).unwrap_or_else(|| {
+        let receive_us = if order == Order::NewestFirst { i64::MAX } else { -1 };
+        Place { receive_us, dead_letter_id: String::new() }
+    })
 }
 
 /// Cuts rows, of which there may be one too many, to a page. Returns the token of the next.

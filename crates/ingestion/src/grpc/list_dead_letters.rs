@@ -1,11 +1,11 @@
 use std::time::Duration;
 
 use kit::auth::{caller, scope};
-use kit::{Error, TenantId};
+use kit::{Error, TenantId, Violations, paging};
 use proto::ingestion::v1::{DeadLetter, ListDeadLettersRequest, ListDeadLettersResponse};
 use tonic::Request;
 
-use super::{letter_filter, paging};
+use super::letter_filter;
 use crate::app::App;
 use crate::store::dead_letters::{self, DeadLetterRow, Order};
 use crate::store::letter_care;
@@ -21,9 +21,11 @@ pub(super) async fn list_dead_letters(
 ) -> Result<ListDeadLettersResponse, Error> {
     let tenant = caller(&request, scope::SOURCES_WRITE)?.tenant;
     let request = request.into_inner();
-    let size = paging::page_size(request.page_size, 50, 500)?;
-    let beyond = letter_filter::place(&request.page_token, Order::NewestFirst)?;
-    let mut filter = letter_filter::parse(request.filter)?;
+    let mut violations = Violations::new();
+    let size = paging::size(request.page_size, 50, 500, &mut violations);
+    let beyond = letter_filter::place(&request.page_token, Order::NewestFirst, &mut violations);
+    let mut filter = letter_filter::parse(request.filter, &mut violations);
+    violations.finish()?;
     for (part, asked) in [(&mut filter.source_id, request.source_id), (&mut filter.reason, request.reason)] {
         if part.is_empty() {
             *part = asked;

@@ -1,10 +1,9 @@
 use kit::auth::{caller, scope};
-use kit::{Error, Violations};
+use kit::{Error, Violations, paging};
 use proto::event::v1::{ContextSignal, Provenance};
 use proto::ingestion::v1::{ListSignalsRequest, ListSignalsResponse, Signal};
 use tonic::Request;
 
-use super::paging;
 use crate::app::App;
 use crate::domain::instant::from_timestamp;
 use crate::domain::signal::{Place, SignalRow};
@@ -21,9 +20,11 @@ pub(super) async fn list_signals(
 ) -> Result<ListSignalsResponse, Error> {
     let tenant = caller(&request, scope::SCORES_READ)?.tenant;
     let request = request.into_inner();
-    let size = paging::page_size(request.page_size, 100, 1_000)?;
-    let after = place_of(&request.page_token)?;
-    let wanted = wanted(request)?;
+    let mut violations = Violations::new();
+    let size = paging::size(request.page_size, 100, 1_000, &mut violations);
+    let after = paging::place(&request.page_token, place_of, &mut violations).unwrap_or_else(After::nothing);
+    let wanted = wanted(request, &mut violations);
+    violations.finish()?;
 
     let mut rows = signals::list(&app.db, &tenant, &wanted, &after, size as i64 + 1).await?;
     let all = rows.len();
@@ -35,8 +36,7 @@ pub(super) async fn list_signals(
     Ok(ListSignalsResponse { signals: rows.into_iter().map(render).collect(), next_page_token })
 }
 
-fn wanted(request: ListSignalsRequest) -> Result<Wanted, Error> {
-    let mut violations = Violations::new();
+fn wanted(request: ListSignalsRequest, violations: &mut Violations) -> Wanted {
     let mut time = |field: &'static str, time: Option<prost_types::Timestamp>, otherwise: i64| match time {
         None => otherwise,
         Some(time) => {
@@ -46,9 +46,8 @@ fn wanted(request: ListSignalsRequest) -> Result<Wanted, Error> {
     let from_us = time("start_time", request.start_time, i64::MIN);
     let until_us = time("end_time", request.end_time, i64::MAX);
     violations.check(from_us <= until_us, "end_time", "must not lie before start_time");
-    violations.finish()?;
     let place = request.place.as_ref().map(Place::from).unwrap_or_default();
-    Ok(Wanted { kind: request.kind, place, from_us, until_us })
+    Wanted { kind: request.kind, place, from_us, until_us }
 }
 
 fn fitting(rows: &[SignalRow]) -> usize {
@@ -68,14 +67,11 @@ fn token(last: &SignalRow) -> String {
     paging::token(&place.to_string())
 }
 
-fn place_of(token: &str) -> Result<After, Error> {
-    let Some(text) = paging::place(token)? else { return Ok(After::nothing()) };
-    let read: Token = serde_json::from_str(&text).map_err(|_| paging::invalid_token())?;
+fn place_of(key: &str) -> Option<After> {
+    let read: Token = serde_json::from_str(key).ok()?;
     let (start_us, kind, country, region, city, postal_code) = read;
-    if [&kind, &country, &region, &city, &postal_code].into_iter().any(|text| text.contains('\0')) {
-        return Err(paging::invalid_token());
-    }
-    Ok(After { start_us, kind, place: Place { country, region, city, postal_code } })
+    let has_nul = [&kind, &country, &region, &city, &postal_code].into_iter().any(|text| text.contains('\0'));
+    (!has_nul).then_some(After { start_us, kind, place: Place { country, region, city, postal_code } })
 }
 
 fn render(row: SignalRow) -> Signal {

@@ -1,9 +1,9 @@
-use kit::Error;
 use kit::auth::{caller, scope};
+use kit::{Error, Violations, paging};
 use proto::ingestion::v1::{MendDeadLettersRequest, MendDeadLettersResponse};
 use tonic::Request;
 
-use super::{letter_filter, paging};
+use super::letter_filter;
 use crate::app::App;
 use crate::domain::mend::Edits;
 use crate::door::mend;
@@ -16,10 +16,12 @@ pub(super) async fn mend_dead_letters(
 ) -> Result<MendDeadLettersResponse, Error> {
     let tenant = caller(&request, scope::SOURCES_WRITE)?.tenant;
     let request = request.into_inner();
-    let size = paging::page_size(request.page_size, 100, 500)?;
-    let beyond = letter_filter::place(&request.page_token, Order::OldestFirst)?;
-    let filter = letter_filter::parse(request.filter)?;
-    let edits = Edits::parse(request.edits)?;
+    let mut violations = Violations::new();
+    let size = paging::size(request.page_size, 100, 500, &mut violations);
+    let beyond = letter_filter::place(&request.page_token, Order::OldestFirst, &mut violations);
+    let filter = letter_filter::parse(request.filter, &mut violations);
+    let edits = Edits::parse(request.edits, &mut violations);
+    violations.finish()?;
 
     let mut rows = dead_letters::list(&app.db, &tenant, &filter, Order::OldestFirst, &beyond, size as i64 + 1).await?;
     let next_page_token = letter_filter::cut(&mut rows, size);

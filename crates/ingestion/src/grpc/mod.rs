@@ -14,7 +14,6 @@ mod list_dead_letters;
 mod list_signals;
 mod list_sources;
 mod mend_dead_letters;
-mod paging;
 mod render;
 mod replay_dead_letters;
 mod revoke_write_key;

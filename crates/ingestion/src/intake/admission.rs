@@ -8,10 +8,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use kit::TenantId;
 use kit::time::timestamp;
 use proto::event::v1::ConsentDecision;
-use proto::event::v1::consent_decision::Basis;
 
 use super::submission::{Arrived, Submission};
-use crate::domain::consent::{Gate, Stated, Subject, Unanswered};
+use crate::domain::consent::{Gate, Outcome, Stated, Subject};
 
 /// Where an event stands in the transaction: submission and item.
 pub(super) type Place = (usize, usize);
@@ -81,27 +80,19 @@ impl Admission {
                 self.learn(submissions, key(subject), stated, gate, place);
             }
         }
-        if gate.exempt {
-            return Fate::In(gate.decision(Some(Basis::Exempt)));
-        }
-        if let Some(stated) = gate.stated {
-            return if stated.granted { Fate::In(gate.decision(None)) } else { Fate::Denied };
-        }
-        let remembered = gate.subjects.iter().filter_map(|subject| self.answers.get(&key(subject)));
-        match remembered.max_by_key(|stated| (stated.decided_us, !stated.granted)) {
-            Some(Stated { granted: true, .. }) => return Fate::In(gate.decision(Some(Basis::Remembered))),
-            Some(_) => return Fate::Denied,
-            None => {}
-        }
-        match gate.unanswered {
-            Unanswered::Grant => Fate::In(gate.decision(Some(Basis::Default))),
-            Unanswered::Ask if self.can_hold => {
+        let remembered = || {
+            let answers = gate.subjects.iter().filter_map(|subject| self.answers.get(&key(subject)));
+            answers.max_by_key(|stated| (stated.decided_us, !stated.granted)).copied()
+        };
+        match gate.outcome(remembered) {
+            Outcome::In(decision) => Fate::In(decision),
+            Outcome::Ask if self.can_hold => {
                 for subject in &gate.subjects {
                     self.outstanding.entry(key(subject)).or_default().push(place);
                 }
                 Fate::Held
             }
-            Unanswered::Ask | Unanswered::Deny => Fate::Denied,
+            Outcome::Ask | Outcome::Denied => Fate::Denied,
         }
     }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use bytes::Bytes;
 use eventlog::Record;
 use kit::TenantId;
+use kit::time::timestamp;
 use prost::Message;
 use proto::event::v1::ConsentDecision;
 use store::{Error, Tx};
@@ -28,10 +29,10 @@ const FIRST_LOOK_US: i64 = 60_000_000;
 
 /// What is sealed.
 #[derive(Clone, PartialEq, Message)]
-struct Kept {
+pub(super) struct Kept {
     /// The event, serialised, without its decision.
     #[prost(bytes = "bytes", tag = "1")]
-    event: Bytes,
+    pub(super) event: Bytes,
     /// What orders it in the log.
     #[prost(bytes = "bytes", tag = "2")]
     key: Bytes,
@@ -42,7 +43,15 @@ struct Kept {
     traceparent: String,
     /// The decision, as far as it was made.
     #[prost(message, optional, tag = "5")]
-    decision: Option<ConsentDecision>,
+    pub(super) decision: Option<ConsentDecision>,
+}
+
+/// What lets in an event that waited.
+pub(super) enum Ground {
+    /// An answer: the decision of the event that brought it.
+    Answer(ConsentDecision),
+    /// The policy, by which it was decided again.
+    Policy(ConsentDecision),
 }
 
 /// An event that is to wait.
@@ -173,14 +182,14 @@ pub(super) async fn settle(
             answers.filter_map(|subject| answered.get(&subject)).find(|answer| answer.purpose == waiting.purpose);
         if let Some(answer) = answer {
             let granted = answer.granted && waiting.expire_us > now_us;
-            verdicts.push((waiting, granted.then(|| (answer.decision.clone(), answer.place))));
+            verdicts.push((waiting, granted.then(|| (Ground::Answer(answer.decision.clone()), answer.place))));
         }
     }
     finish(tx, sealer, tenant, verdicts, counts, now_us).await
 }
 
-/// What becomes of an event that waited: the decision that lets it in and where, or nothing when it is destroyed.
-pub(super) type Verdict = (Waiting, Option<(ConsentDecision, Place)>);
+/// What becomes of an event that waited: what lets it in and where, or nothing when it is destroyed.
+pub(super) type Verdict = (Waiting, Option<(Ground, Place)>);
 
 /// Carries verdicts out. What is more than one transaction can carry is looked after again at once.
 pub(super) async fn finish(
@@ -207,7 +216,8 @@ pub(super) async fn finish(
         }
     }
 
-    let mut opened = open(tx, sealer, tenant, &now).await?;
+    let wanted: Vec<&Waiting> = now.iter().filter(|one| one.1.is_some()).map(|(waiting, _)| waiting).collect();
+    let mut opened = open(tx, sealer, tenant, &wanted).await?;
     // What cannot be opened stays for its time: the key of the configuration may come back.
     let is_lost = |(waiting, verdict): &Verdict| verdict.is_some() && !opened.contains_key(&waiting.message_hash);
     for (waiting, _) in now.iter().filter(|one| is_lost(one) && one.0.expire_us > now_us) {
@@ -227,9 +237,9 @@ pub(super) async fn finish(
         subjects.insert(waiting.subject);
         let count = counts.entry((tenant.clone(), waiting.source_id.clone())).or_default();
         match (verdict, opened.remove(&waiting.message_hash)) {
-            (Some((decision, place)), Some(kept)) => {
+            (Some((ground, place)), Some(kept)) => {
                 count.released += 1;
-                let record = record(kept, &decision, now_us);
+                let record = record(kept, ground, now_us);
                 released_at.entry(place).or_default().push(Released { source_id: waiting.source_id, record });
             }
             _ => count.destroyed += 1,
@@ -241,15 +251,13 @@ pub(super) async fn finish(
     Ok(released_at)
 }
 
-/// Opens what comes in.
-async fn open(
+/// Opens events that wait. Those that cannot be opened are missing.
+pub(super) async fn open(
     tx: &mut Tx,
     sealer: &Sealer,
     tenant: &TenantId,
-    verdicts: &[Verdict],
+    wanted: &[&Waiting],
 ) -> Result<HashMap<MessageHash, Kept>, Error> {
-    let wanted: Vec<&Waiting> =
-        verdicts.iter().filter(|(_, verdict)| verdict.is_some()).map(|(waiting, _)| waiting).collect();
     let mut subjects: Vec<Subject> = wanted.iter().map(|waiting| waiting.subject).collect();
     subjects.sort_unstable();
     subjects.dedup();
@@ -261,7 +269,7 @@ async fn open(
     let hashes: Vec<MessageHash> = wanted.iter().map(|waiting| waiting.message_hash).collect();
     let sealed = pending::sealed(tx, tenant, &hashes).await?;
     let mut opened = HashMap::new();
-    for waiting in wanted {
+    for &waiting in wanted {
         let Some(sealed) = sealed.get(&waiting.message_hash) else { continue };
         let plain = keys.get(&waiting.subject).and_then(|key| key.open(&what(tenant, &waiting.message_hash), sealed));
         match plain.and_then(|plain| Kept::decode(plain.as_slice()).ok()) {
@@ -274,8 +282,11 @@ async fn open(
     Ok(opened)
 }
 
-fn record(kept: Kept, answer: &ConsentDecision, now_us: i64) -> Record {
-    let decision = released(answer, &kept.decision.unwrap_or_default(), now_us);
+fn record(kept: Kept, ground: Ground, now_us: i64) -> Record {
+    let decision = match ground {
+        Ground::Answer(answer) => released(&answer, &kept.decision.unwrap_or_default(), now_us),
+        Ground::Policy(decision) => ConsentDecision { held: true, decide_time: Some(timestamp(now_us)), ..decision },
+    };
     Record {
         key: kept.key,
         payload: stamp(&kept.event, decision),

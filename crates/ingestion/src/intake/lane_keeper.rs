@@ -8,8 +8,8 @@ use proto::event::v1::ConsentDecision;
 use proto::event::v1::consent_decision::Basis;
 use store::{Db, Error, Tx};
 
-use super::lane::{self, Verdict};
-use crate::domain::consent::Subject;
+use super::lane::{self, Ground, Verdict};
+use crate::domain::consent::{Stated, Subject};
 use crate::metrics::IntakeMetrics;
 use crate::seal::Sealer;
 use crate::store::consent_answers::{self, Answers};
@@ -27,6 +27,14 @@ pub(crate) struct LaneKeeper {
     pub(crate) clock: Clock,
     pub(crate) sealer: std::sync::Arc<Sealer>,
     pub(crate) metrics: IntakeMetrics,
+    /// So long after a change events may still come to wait by the policy before, in microseconds.
+    pub(crate) stale_policy_us: i64,
+}
+
+/// What carrying verdicts out adds to the metrics once it is committed.
+pub(super) struct Counted {
+    consent: ConsentCountsBySource,
+    accepted: CountsBySource,
 }
 
 impl LaneKeeper {
@@ -41,14 +49,18 @@ impl LaneKeeper {
         }
         for (tenant, waiting) in by_tenant {
             let mut tx = self.db.begin().await?;
-            let (counted, accepted) = self.settle(&mut tx, &tenant, waiting, now_us).await?;
+            let counted = self.settle(&mut tx, &tenant, waiting, now_us).await?;
             tx.commit().await?;
-            counted.values().for_each(|counts| self.metrics.count_consent(counts));
-            for ((_, source_id), counts) in &accepted {
-                self.metrics.count(source_id, counts);
-            }
+            self.count(counted);
         }
         Ok(more)
+    }
+
+    pub(super) fn count(&self, counted: Counted) {
+        counted.consent.values().for_each(|counts| self.metrics.count_consent(counts));
+        for ((_, source_id), counts) in &counted.accepted {
+            self.metrics.count(source_id, counts);
+        }
     }
 
     async fn settle(
@@ -57,20 +69,17 @@ impl LaneKeeper {
         tenant: &TenantId,
         mut waiting: Vec<Waiting>,
         now_us: i64,
-    ) -> Result<(ConsentCountsBySource, CountsBySource), Error> {
+    ) -> Result<Counted, Error> {
         waiting.sort_by_key(|waiting| (waiting.receive_us, waiting.ordinal, waiting.message_hash));
-        let mut subjects: Vec<Subject> =
-            waiting.iter().flat_map(|waiting| [Some(waiting.subject), waiting.other_subject]).flatten().collect();
-        subjects.sort_unstable();
-        subjects.dedup();
+        let subjects = subjects(&waiting);
         let answers = consent_answers::find(tx, tenant, &subjects).await?;
 
         let mut verdicts: Vec<Verdict> = Vec::new();
         for waiting in waiting {
             match answer(&answers, &waiting) {
-                Some(granted) => {
-                    let decision = granted.then(|| (remembered(&waiting.purpose), (0, 0)));
-                    verdicts.push((waiting, decision));
+                Some(stated) => {
+                    let ground = stated.granted.then(|| (Ground::Answer(remembered(&waiting.purpose)), (0, 0)));
+                    verdicts.push((waiting, ground));
                 }
                 None if waiting.expire_us <= now_us => verdicts.push((waiting, None)),
                 None => {
@@ -80,8 +89,19 @@ impl LaneKeeper {
                 }
             }
         }
-        let mut counted = ConsentCountsBySource::new();
-        let released = lane::finish(tx, &self.sealer, tenant, verdicts, &mut counted, now_us).await?;
+        self.carry_out(tx, tenant, verdicts, now_us).await
+    }
+
+    /// Lets in and destroys.
+    pub(super) async fn carry_out(
+        &self,
+        tx: &mut Tx,
+        tenant: &TenantId,
+        verdicts: Vec<Verdict>,
+        now_us: i64,
+    ) -> Result<Counted, Error> {
+        let mut consent = ConsentCountsBySource::new();
+        let released = lane::finish(tx, &self.sealer, tenant, verdicts, &mut consent, now_us).await?;
         let mut accepted = CountsBySource::new();
         let mut records = Vec::new();
         for released in released.into_values().flatten() {
@@ -89,22 +109,22 @@ impl LaneKeeper {
             records.push(released.record);
         }
         counts::add(tx, &accepted).await?;
-        consent_counts::add(tx, &counted).await?;
+        consent_counts::add(tx, &consent).await?;
         if !records.is_empty() {
             self.log.append(tx, tenant, records).await?;
         }
-        Ok((counted, accepted))
+        Ok(Counted { consent, accepted })
     }
 }
 
 /// Returns the newest answer to what an event waits for, of the visitor or of the account.
-fn answer(answers: &Answers, waiting: &Waiting) -> Option<bool> {
+pub(super) fn answer(answers: &Answers, waiting: &Waiting) -> Option<Stated> {
     [Some(waiting.subject), waiting.other_subject]
         .into_iter()
         .flatten()
         .filter_map(|subject| answers.get(&(subject, waiting.purpose.clone())))
         .max_by_key(|stated| (stated.decided_us, !stated.granted))
-        .map(|stated| stated.granted)
+        .copied()
 }
 
 fn remembered(purpose: &str) -> ConsentDecision {
@@ -113,4 +133,13 @@ fn remembered(purpose: &str) -> ConsentDecision {
         granted_purposes: vec![purpose.to_owned()],
         ..ConsentDecision::default()
     }
+}
+
+/// Returns everybody whose answer counts.
+pub(super) fn subjects(waiting: &[Waiting]) -> Vec<Subject> {
+    let mut subjects: Vec<Subject> =
+        waiting.iter().flat_map(|waiting| [Some(waiting.subject), waiting.other_subject]).flatten().collect();
+    subjects.sort_unstable();
+    subjects.dedup();
+    subjects
 }

@@ -5,6 +5,7 @@ mod commit;
 mod consenting;
 mod lane;
 mod lane_keeper;
+mod lane_policy;
 mod shares;
 mod submission;
 mod tail;
@@ -14,6 +15,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use eventlog::{EventLog, GroupCommit, GroupCommitOptions, Lane};
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use kit::Clock;
 use kit::shutdown::Shutdown;
 use proto::ingestion::v1::Verdict;
@@ -21,6 +24,7 @@ use store::{Db, Error};
 
 use self::commit::CommitHandler;
 pub(crate) use self::lane_keeper::LaneKeeper;
+pub(crate) use self::lane_policy::GoneThrough;
 use self::shares::{Aside, Shares};
 pub(crate) use self::submission::{Arrived, DeadLetterIdSeed, Item, Refused, Submission};
 pub(crate) use self::tail::{Tail, Tailed, Watch, What};
@@ -39,6 +43,9 @@ pub(crate) struct Intake {
     metrics: IntakeMetrics,
     slow_commit: Duration,
 }
+
+/// Waits for the verdicts over what is in the queue; the work is done whether or not anybody waits.
+pub(crate) type Enqueued = BoxFuture<'static, Result<Vec<Verdict>, Error>>;
 
 /// What the intake is made of.
 pub(crate) struct IntakeParts {
@@ -81,15 +88,21 @@ impl Intake {
         if self.commit.committing_for() > self.slow_commit {
             return Err(Error::unavailable("the store is slow"));
         }
-        self.take(submission, Patience::None).await
+        self.enqueue(submission, Patience::None).await?.await
     }
 
     /// Commits a submission and returns one verdict per item. Waits while too much waits.
     pub(crate) async fn submit_patiently(&self, submission: Submission) -> Result<Vec<Verdict>, Error> {
-        self.take(submission, Patience::Endless).await
+        self.enqueue_patiently(submission).await?.await
     }
 
-    async fn take(&self, mut submission: Submission, patience: Patience) -> Result<Vec<Verdict>, Error> {
+    /// Puts a submission into the queue as soon as there is room. What one task puts there in turn, each after the last
+    /// is in, is committed in that order for every key.
+    pub(crate) async fn enqueue_patiently(&self, submission: Submission) -> Result<Enqueued, Error> {
+        self.enqueue(submission, Patience::Endless).await
+    }
+
+    async fn enqueue(&self, mut submission: Submission, patience: Patience) -> Result<Enqueued, Error> {
         let weight = submission.weight();
         let room = match patience {
             Patience::None => self.commit.room(weight)?,
@@ -97,20 +110,20 @@ impl Intake {
         };
         // From here to `enqueue` nothing waits, so that what one task submits in turn keeps its order.
         match self.shares.set_aside(&mut submission, self.commit.waiting_weight()) {
-            None => self.commit.enqueue(submission, weight, Lane::Main, vec![room])?.await,
-            Some(aside) => self.take_apart(submission, aside, room, patience).await,
+            None => Ok(self.commit.enqueue(submission, weight, Lane::Main, vec![room])?.boxed()),
+            Some(aside) => self.enqueue_apart(submission, aside, room, patience).await,
         }
     }
 
-    /// Commits a submission in two parts, of which one waits in the side lane. The room for both is given back with the
-    /// part aside.
-    async fn take_apart(
+    /// Puts a submission into the queue in two parts, of which one waits in the side lane. The room for both is given
+    /// back with the part aside.
+    async fn enqueue_apart(
         &self,
         submission: Submission,
         aside: Aside,
         room: eventlog::Room,
         patience: Patience,
-    ) -> Result<Vec<Verdict>, Error> {
+    ) -> Result<Enqueued, Error> {
         let Aside { submission: side, indices } = aside;
         let side_weight = side.weight();
         let side_room_now = match patience {
@@ -130,12 +143,15 @@ impl Intake {
         };
         self.metrics.events_aside.inc_by(indices.len() as u64);
         let side = self.commit.enqueue(side, side_weight, Lane::Side, vec![room, side_room])?;
-        let of_main = match main {
-            Some(main) => main.await,
-            None => Ok(Vec::new()),
+        let both = async move {
+            let of_main = match main {
+                Some(main) => main.await,
+                None => Ok(Vec::new()),
+            };
+            let (of_main, of_side) = (of_main, side.await);
+            Ok(merge(of_main?, of_side?, &indices))
         };
-        let (of_main, of_side) = (of_main, side.await);
-        Ok(merge(of_main?, of_side?, &indices))
+        Ok(both.boxed())
     }
 }
 

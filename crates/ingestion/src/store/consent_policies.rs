@@ -43,6 +43,27 @@ const LIST_AFTER: &str = "
      ORDER BY source_id
      LIMIT $3";
 
+const UNSETTLED: &str = "
+    SELECT tenant_id, source_id, version, update_us
+      FROM consent_policies
+     WHERE settled_version < version
+     ORDER BY update_us
+     LIMIT $1";
+const SETTLE: &str = "
+    UPDATE consent_policies
+       SET settled_version = $3
+     WHERE tenant_id = $1 AND source_id = $2 AND settled_version < $3";
+
+/// A policy that was put or removed, and what waits not yet decided again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Unsettled {
+    pub(crate) tenant: TenantId,
+    /// Empty for the tenant.
+    pub(crate) source_id: String,
+    pub(crate) version: i64,
+    pub(crate) update_us: i64,
+}
+
 /// Puts a policy.
 pub(crate) async fn put(
     tx: &mut Tx,
@@ -78,6 +99,36 @@ pub(crate) async fn find(db: &Db, tenant: &TenantId, source_id: &str) -> Result<
     Ok(found)
 }
 
+/// Returns the policy of a source, else that of the tenant, as the transaction sees it.
+pub(crate) async fn find_within(tx: &mut Tx, tenant: &TenantId, source_id: &str) -> Result<Option<PolicyRow>, Error> {
+    let found = store::within!(tx, conn => {
+        sqlx::query_as(FIND).bind(tenant.as_str()).bind(source_id).fetch_optional(&mut *conn).await
+    })?;
+    Ok(found)
+}
+
+/// Returns at most `limit` policies that changed since what waits was decided, the first changed first.
+pub(crate) async fn unsettled(db: &Db, limit: i64) -> Result<Vec<Unsettled>, Error> {
+    let rows: Vec<(String, String, i64, i64)> = store::on!(db, pool => {
+        sqlx::query_as(UNSETTLED).bind(limit).fetch_all(pool).await
+    })?;
+    let read = |(tenant_id, source_id, version, update_us): (String, String, i64, i64)| {
+        let tenant = TenantId::try_from(tenant_id).map_err(|_| Error::Damaged("a tenant id".into()))?;
+        Ok(Unsettled { tenant, source_id, version, update_us })
+    };
+    rows.into_iter().map(read).collect()
+}
+
+/// Notes that what waits was decided again by this version.
+pub(crate) async fn settle(tx: &mut Tx, change: &Unsettled) -> Result<(), Error> {
+    let Unsettled { tenant, source_id, version, .. } = change;
+    store::within!(tx, conn => {
+        let query = sqlx::query(SETTLE).bind(tenant.as_str()).bind(source_id).bind(version);
+        query.execute(&mut *conn).await.map(|_| ())
+    })?;
+    Ok(())
+}
+
 /// Returns at most `limit` policies from a source on, by source.
 pub(crate) async fn list_from(db: &Db, tenant: &TenantId, from: &str, limit: i64) -> Result<Vec<PolicyRow>, Error> {
     let rows = store::on!(db, pool => {
@@ -88,4 +139,4 @@ pub(crate) async fn list_from(db: &Db, tenant: &TenantId, from: &str, limit: i64
 
 /// Every statement, for the test that prepares them.
 #[cfg(test)]
-pub(crate) const STATEMENTS: &[&str] = &[PUT, REMOVE, FIND, LIST_AFTER];
+pub(crate) const STATEMENTS: &[&str] = &[PUT, REMOVE, FIND, LIST_AFTER, UNSETTLED, SETTLE];

@@ -53,6 +53,27 @@ impl Default for Filter {
     }
 }
 
+impl Filter {
+    /// Whether it names what no store can hold.
+    fn is_nowhere(&self) -> bool {
+        let Self { source_id, reason, library_prefix, event_name, text, .. } = self;
+        [source_id, reason, library_prefix, event_name, text].into_iter().any(|part| is_nowhere(part))
+    }
+
+    /// Returns what the library and the message must be like; empty where they may be anything.
+    fn patterns(&self) -> (String, String) {
+        let library = match self.library_prefix.as_str() {
+            "" => String::new(),
+            prefix => format!("{}%", literal(prefix)),
+        };
+        let message = match self.text.as_str() {
+            "" => String::new(),
+            text => format!("%{}%", literal(text)),
+        };
+        (library, message)
+    }
+}
+
 /// The order of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Order {
@@ -109,6 +130,22 @@ const FIND: &str = "
 const DELETE: &str = "
     DELETE FROM dead_letters
      WHERE tenant_id = ";
+const DELETE_OLDEST: &str = "
+    DELETE FROM dead_letters
+     WHERE tenant_id = $1
+       AND dead_letter_id IN (
+           SELECT dead_letter_id
+             FROM dead_letters
+            WHERE tenant_id = $1
+              AND receive_us >= $2
+              AND receive_us < $3
+              AND ($4 = '' OR source_id = $4)
+              AND ($5 = '' OR reason = $5)
+              AND ($6 = '' OR event_name = $6)
+              AND ($7 = '' OR library LIKE $7 ESCAPE '!')
+              AND ($8 = '' OR LOWER(message) LIKE LOWER($8) ESCAPE '!')
+            ORDER BY receive_us, dead_letter_id
+            LIMIT $9)";
 const SET_REASON: &str = "
     UPDATE dead_letters
        SET reason = $3, message = $4
@@ -172,29 +209,24 @@ pub(crate) async fn list(
     beyond: &Place,
     limit: i64,
 ) -> Result<Vec<DeadLetterRow>, Error> {
-    let Filter { source_id, reason, library_prefix, event_name, from_us, until_us, text } = filter;
-    if [source_id, reason, library_prefix, event_name, text, &beyond.dead_letter_id]
-        .into_iter()
-        .any(|part| is_nowhere(part))
-    {
+    if filter.is_nowhere() || is_nowhere(&beyond.dead_letter_id) {
         return Ok(Vec::new());
     }
     let sql = match order {
         Order::NewestFirst => NEWEST_FIRST,
         Order::OldestFirst => OLDEST_FIRST,
     };
-    let begins = if library_prefix.is_empty() { String::new() } else { format!("{}%", literal(library_prefix)) };
-    let holds = if text.is_empty() { String::new() } else { format!("%{}%", literal(text)) };
+    let (begins, holds) = filter.patterns();
     let rows = store::on!(db, pool => {
         let query = sqlx::query_as(sql)
             .bind(tenant.as_str())
-            .bind(from_us)
-            .bind(until_us)
+            .bind(filter.from_us)
+            .bind(filter.until_us)
             .bind(beyond.receive_us)
             .bind(&beyond.dead_letter_id)
-            .bind(source_id)
-            .bind(reason)
-            .bind(event_name)
+            .bind(&filter.source_id)
+            .bind(&filter.reason)
+            .bind(&filter.event_name)
             .bind(&begins)
             .bind(&holds)
             .bind(limit);
@@ -239,6 +271,28 @@ pub(crate) async fn delete(tx: &mut Tx, tenant: &TenantId, ids: &[String]) -> Re
     Ok(removed)
 }
 
+/// Removes the oldest dead letters that pass a filter, at most `limit`. Returns how many there were.
+pub(crate) async fn delete_oldest(tx: &mut Tx, tenant: &TenantId, filter: &Filter, limit: i64) -> Result<u64, Error> {
+    if filter.is_nowhere() {
+        return Ok(0);
+    }
+    let (begins, holds) = filter.patterns();
+    let removed = store::within!(tx, conn => {
+        let query = sqlx::query(DELETE_OLDEST)
+            .bind(tenant.as_str())
+            .bind(filter.from_us)
+            .bind(filter.until_us)
+            .bind(&filter.source_id)
+            .bind(&filter.reason)
+            .bind(&filter.event_name)
+            .bind(&begins)
+            .bind(&holds)
+            .bind(limit);
+        query.execute(&mut *conn).await.map(|done| done.rows_affected())
+    })?;
+    Ok(removed)
+}
+
 /// Notes why a replay did not help.
 pub(crate) async fn set_reason(
     tx: &mut Tx,
@@ -256,4 +310,4 @@ pub(crate) async fn set_reason(
 
 /// Every whole statement, for the test that prepares them.
 #[cfg(test)]
-pub(crate) const STATEMENTS: &[&str] = &[NEWEST_FIRST, OLDEST_FIRST, SET_REASON];
+pub(crate) const STATEMENTS: &[&str] = &[NEWEST_FIRST, OLDEST_FIRST, DELETE_OLDEST, SET_REASON];

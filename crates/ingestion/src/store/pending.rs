@@ -71,6 +71,18 @@ const SEALED: &str = "
 const REMOVE: &str = "
     DELETE FROM pending_events
      WHERE tenant_id = ";
+const SUBJECTS_AFTER: &str = "
+    SELECT DISTINCT subject
+      FROM pending_events
+     WHERE tenant_id = $1
+       AND subject > $2
+       AND ($3 = '' OR source_id = $3)
+     ORDER BY subject
+     LIMIT $4";
+const CHANGE: &str = "
+    UPDATE pending_events
+       SET purpose = $3, expire_us = $4, due_us = $5
+     WHERE tenant_id = $1 AND message_hash = $2";
 const POSTPONE: &str = "
     UPDATE pending_events
        SET due_us = $3
@@ -236,6 +248,35 @@ pub(crate) async fn remove(
     Ok(removed)
 }
 
+/// Returns at most `limit` people for whom events wait, of one source if one is named, behind `after` in their order.
+pub(crate) async fn subjects_after(
+    db: &Db,
+    tenant: &TenantId,
+    source_id: &str,
+    after: &[u8],
+    limit: i64,
+) -> Result<Vec<Subject>, Error> {
+    let rows: Vec<Vec<u8>> = store::on!(db, pool => {
+        let query = sqlx::query_scalar(SUBJECTS_AFTER).bind(tenant.as_str()).bind(after).bind(source_id).bind(limit);
+        query.fetch_all(pool).await
+    })?;
+    rows.into_iter().map(fixed).collect()
+}
+
+/// Sets what an event waits for, and how long.
+pub(crate) async fn change(tx: &mut Tx, tenant: &TenantId, waiting: &Waiting) -> Result<(), Error> {
+    store::within!(tx, conn => {
+        let query = sqlx::query(CHANGE)
+            .bind(tenant.as_str())
+            .bind(waiting.message_hash.as_slice())
+            .bind(&waiting.purpose)
+            .bind(waiting.expire_us)
+            .bind(waiting.due_us);
+        query.execute(&mut *conn).await.map(|_| ())
+    })?;
+    Ok(())
+}
+
 /// Sets when an event is looked after next.
 pub(crate) async fn postpone(tx: &mut Tx, tenant: &TenantId, hash: &MessageHash, due_us: i64) -> Result<(), Error> {
     store::within!(tx, conn => {
@@ -247,4 +288,4 @@ pub(crate) async fn postpone(tx: &mut Tx, tenant: &TenantId, hash: &MessageHash,
 
 /// Every whole statement, for the test that prepares them.
 #[cfg(test)]
-pub(crate) const STATEMENTS: &[&str] = &[DUE, POSTPONE];
+pub(crate) const STATEMENTS: &[&str] = &[DUE, SUBJECTS_AFTER, CHANGE, POSTPONE];

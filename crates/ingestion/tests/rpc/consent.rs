@@ -24,7 +24,7 @@ use crate::harness::{Setup, both, event, outcomes, reason};
 /// Purposes 3 to 9 of TCF, so that analytics is granted and advertising is not.
 const TC_STRING: &str = "COrEAV4OrXx94ACABBENAHCIAD-AAAAAAACAAxAAAAgAIAwgAgAAAAEAgQAAAAAEAYQAQAAAACAAAABAAA";
 
-async fn sealing() -> Vec<Setup> {
+pub(crate) async fn sealing() -> Vec<Setup> {
     let mut config = Config::default();
     config.consent.seal_secret = "a secret for what waits".into();
     let mut setups = Vec::new();
@@ -34,11 +34,11 @@ async fn sealing() -> Vec<Setup> {
     setups
 }
 
-fn consents(setup: &Setup, tenant: &str) -> ConsentServiceClient<Channel> {
+pub(crate) fn consents(setup: &Setup, tenant: &str) -> ConsentServiceClient<Channel> {
     ConsentServiceClient::new(setup.tenant_channel(tenant, &[scope::SOURCES_WRITE]))
 }
 
-fn policy(source_id: &str, europe: ConsentDefault) -> ConsentPolicy {
+pub(crate) fn policy(source_id: &str, europe: ConsentDefault) -> ConsentPolicy {
     ConsentPolicy {
         source_id: source_id.into(),
         required_purpose: "analytics".into(),
@@ -47,13 +47,13 @@ fn policy(source_id: &str, europe: ConsentDefault) -> ConsentPolicy {
     }
 }
 
-async fn put(setup: &Setup, policy: ConsentPolicy) -> Result<ConsentPolicy, tonic::Status> {
+pub(crate) async fn put(setup: &Setup, policy: ConsentPolicy) -> Result<ConsentPolicy, tonic::Status> {
     let request = PutConsentPolicyRequest { policy: Some(policy) };
     Ok(consents(setup, "shop").put_consent_policy(request).await?.into_inner().policy.unwrap())
 }
 
 /// A visit to a page from a country, by a visitor.
-fn visit(message_id: &str, country: &str, visitor: &str) -> Event {
+pub(crate) fn visit(message_id: &str, country: &str, visitor: &str) -> Event {
     let location = Location { country: country.into(), ..Location::default() };
     Event {
         identifiers: vec![Identifier { kind: "anonymous_id".into(), value: visitor.into() }],
@@ -62,7 +62,7 @@ fn visit(message_id: &str, country: &str, visitor: &str) -> Event {
     }
 }
 
-fn answering(mut event: Event, granted: bool) -> Event {
+pub(crate) fn answering(mut event: Event, granted: bool) -> Event {
     let state = if granted { ConsentState::Granted } else { ConsentState::Denied };
     let categories = vec![ConsentAnswer { id: "Analytics".into(), state: state.into() }];
     let signals = ConsentSignals { categories, ..ConsentSignals::default() };
@@ -70,12 +70,12 @@ fn answering(mut event: Event, granted: bool) -> Event {
     event
 }
 
-async fn summary(setup: &Setup) -> SourceSummary {
+pub(crate) async fn summary(setup: &Setup) -> SourceSummary {
     let asked = consents(setup, "shop").summarize_consent(SummarizeConsentRequest::default()).await;
     asked.unwrap().into_inner().sources.into_iter().next().unwrap_or_default()
 }
 
-async fn rows(setup: &Setup, table: &'static str) -> i64 {
+pub(crate) async fn rows(setup: &Setup, table: &'static str) -> i64 {
     let sql = match table {
         "keys" => "SELECT COUNT(*) FROM consent_keys",
         _ => "SELECT COUNT(*) FROM pending_events",
@@ -83,11 +83,11 @@ async fn rows(setup: &Setup, table: &'static str) -> i64 {
     store::on!(*setup.db, pool => sqlx::query_scalar(sql).fetch_one(pool).await).unwrap()
 }
 
-fn message_ids(events: &[Event]) -> Vec<&str> {
+pub(crate) fn message_ids(events: &[Event]) -> Vec<&str> {
     events.iter().map(|event| event.message_id.as_str()).collect()
 }
 
-fn decision(event: &Event) -> proto::event::v1::ConsentDecision {
+pub(crate) fn decision(event: &Event) -> proto::event::v1::ConsentDecision {
     event.context.clone().unwrap().consent_decision.unwrap()
 }
 

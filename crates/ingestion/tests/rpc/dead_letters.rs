@@ -3,7 +3,7 @@ use proto::event::v1::Event;
 use proto::ingestion::v1::replay_dead_letters_request::Item;
 use proto::ingestion::v1::verdict::Outcome::{Accepted, Duplicate, Quarantined};
 use proto::ingestion::v1::{
-    DeadLetter, DiscardDeadLettersRequest, ListDeadLettersRequest, ReplayDeadLettersRequest, Verdict,
+    DeadLetter, DeadLetterFilter, DiscardDeadLettersRequest, ListDeadLettersRequest, ReplayDeadLettersRequest, Verdict,
     dead_letter::Encoding,
 };
 
@@ -124,7 +124,7 @@ async fn letters_of_another_tenant_are_not_there() {
         setup.source().await;
         setup.post("t", r#"{"userId":"u"}"#).await;
         let id = list(&setup, "shop").await.remove(0).dead_letter_id;
-        let discard = |ids: Vec<String>| DiscardDeadLettersRequest { dead_letter_ids: ids };
+        let discard = |ids: Vec<String>| DiscardDeadLettersRequest { dead_letter_ids: ids, filter: None };
 
         assert!(list(&setup, "rival").await.is_empty());
         assert_eq!(replay(&setup, "rival", vec![(&id, Vec::new())]).await[0].reason, "DEAD_LETTER_NOT_FOUND");
@@ -137,5 +137,39 @@ async fn letters_of_another_tenant_are_not_there() {
             .unwrap();
         assert_eq!(ours.into_inner().discarded, 1);
         assert!(setup.dead_letters("shop").discard_dead_letters(discard(Vec::new())).await.is_err());
+    }
+}
+
+#[tokio::test]
+async fn letters_that_pass_a_filter_are_discarded_in_portions() {
+    for setup in both().await {
+        let source_id = setup.source().await;
+        let nobody = |number: usize| Event { identifiers: Vec::new(), ..event(&format!("m-{number}")) };
+        setup.collect(&source_id, (0..600).map(nobody).collect()).await;
+        setup.clock.advance(std::time::Duration::from_secs(1));
+        setup.collect(&source_id, vec![nobody(600), Event { body: None, ..event("m-601") }]).await;
+        let nameless = DeadLetterFilter { reason: "IDENTIFIER_MISSING".into(), ..DeadLetterFilter::default() };
+        let discard = async |tenant: &str, ids: &[&str], filter: &DeadLetterFilter| {
+            let dead_letter_ids = ids.iter().map(|id| (*id).to_owned()).collect();
+            let request = DiscardDeadLettersRequest { dead_letter_ids, filter: Some(filter.clone()) };
+            setup.dead_letters(tenant).discard_dead_letters(request).await.map(|told| told.into_inner().discarded)
+        };
+
+        assert_eq!(discard("rival", &[], &nameless).await.unwrap(), 0);
+        assert_eq!(discard("shop", &[], &nameless).await.unwrap(), 500);
+        let seconds: Vec<i64> =
+            list(&setup, "shop").await.iter().map(|letter| letter.receive_time.unwrap().seconds).collect();
+        assert!(seconds.first() > seconds.last(), "the oldest went");
+        assert_eq!(discard("shop", &[], &nameless).await.unwrap(), 101);
+        assert_eq!(discard("shop", &[], &nameless).await.unwrap(), 0);
+
+        let left = list(&setup, "shop").await;
+        assert_eq!(left.iter().map(|letter| letter.reason.as_str()).collect::<Vec<_>>(), ["BODY_MISSING"]);
+        let long = DeadLetterFilter { text: "x".repeat(101), ..nameless.clone() };
+        for (ids, filter) in [(&["a"][..], &nameless), (&[][..], &DeadLetterFilter::default()), (&[][..], &long)] {
+            assert_eq!(reason(discard("shop", ids, filter).await.unwrap_err()), "INVALID_FIELDS");
+        }
+        let strange = DeadLetterFilter { event_name: "a\0b".into(), ..DeadLetterFilter::default() };
+        assert_eq!(discard("shop", &[], &strange).await.unwrap(), 0);
     }
 }

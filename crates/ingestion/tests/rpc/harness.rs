@@ -70,6 +70,20 @@ impl Setup {
         Self { db, clock, metrics, readiness, service, shutdown, authority }
     }
 
+    /// Returns another replica of the service, on the same store.
+    pub(crate) async fn replica(&self, config: &Config) -> Ingestion {
+        let deps = Deps {
+            db: self.db.handle(),
+            clock: self.clock.clone(),
+            authority: self.authority.clone(),
+            metrics: Metrics::new(),
+            shutdown: self.shutdown.clone(),
+            readiness: Readiness::new(),
+            cache: store::Cache::memory(),
+        };
+        Ingestion::build(config, deps).await.unwrap()
+    }
+
     fn channel(&self, credential: Credential) -> Channel {
         local(self.service.routes(), ChannelOptions::new(credential).retries(0).deadline(Duration::from_secs(60)))
     }
@@ -146,6 +160,17 @@ impl Setup {
     pub(crate) async fn eventually(&self, what: &str, check: impl Fn() -> bool) {
         for _ in 0..6_000 {
             if check() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("never: {what}");
+    }
+
+    /// Waits until `check` holds, which looks into the store.
+    pub(crate) async fn eventually_async(&self, what: &str, check: impl AsyncFn() -> bool) {
+        for _ in 0..6_000 {
+            if check().await {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;

@@ -2,6 +2,7 @@
 
 mod collect;
 mod consent;
+mod consent_changes;
 mod dead_letters;
 mod enrich;
 mod harness;

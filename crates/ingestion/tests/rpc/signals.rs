@@ -133,6 +133,16 @@ async fn signals_come_in_pages() {
             let status = list(&setup, "shop", bad).await.unwrap_err();
             assert_eq!(status.code(), tonic::Code::InvalidArgument, "{}", reason(status));
         }
+        let all_wrong = ListSignalsRequest {
+            page_token: "bm9wZQ".into(),
+            page_size: -1,
+            start_time: at(2),
+            end_time: at(1),
+            ..ListSignalsRequest::default()
+        };
+        let told = kit::Error::from(list(&setup, "shop", all_wrong).await.unwrap_err());
+        let fields: Vec<&str> = told.violations.iter().map(|violation| violation.field.as_str()).collect();
+        assert_eq!(fields, ["page_size", "page_token", "end_time"], "all at once");
         let strange = ListSignalsRequest { kind: "a\0b".into(), ..ListSignalsRequest::default() };
         assert!(list(&setup, "shop", strange).await.unwrap().signals.is_empty());
         let channel = setup.tenant_channel("shop", &[kit::auth::scope::EVENTS_WRITE]);

@@ -2216,12 +2216,17 @@ impl ::prost::Name for ReplayDeadLettersResponse {
         "/comptoir.ingestion.v1.ReplayDeadLettersResponse".into()
     }
 }
-/// Asks to discard.
+/// Asks to discard: either by ids or by filter.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DiscardDeadLettersRequest {
     /// Which; 1 to 500.
     #[prost(string, repeated, tag = "1")]
     pub dead_letter_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Which, by the same filter as for a list; at least one part must be set.
+    /// One call removes at most 500, the oldest first: call again until it
+    /// removes none.
+    #[prost(message, optional, tag = "2")]
+    pub filter: ::core::option::Option<DeadLetterFilter>,
 }
 impl ::prost::Name for DiscardDeadLettersRequest {
     const NAME: &'static str = "DiscardDeadLettersRequest";
@@ -2762,9 +2767,16 @@ pub mod ingestion_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Takes batches as a stream and acknowledges each after its commit, in
-        /// order. The caller may send the next before the last is acknowledged;
-        /// reading slowly slows writing. After a break, send again what was not
-        /// acknowledged: duplicates are told apart.
+        /// order; what they say of one key stands in the log in the order in which
+        /// they were sent. The caller may send the next before the last is
+        /// acknowledged; reading slowly slows writing.
+        ///
+        /// The status that ends a stream early is about the first batch that was not
+        /// acknowledged. Of a batch that is refused for what it is
+        /// (INVALID_ARGUMENT, NOT_FOUND) and of those behind it nothing was taken.
+        /// After any other break those not acknowledged may have been taken or not:
+        /// send them again on another stream, from the first on and as they are.
+        /// What had come in is told as a duplicate, the rest is added behind it.
         pub async fn collect_stream(
             &mut self,
             request: impl tonic::IntoStreamingRequest<
@@ -2886,9 +2898,16 @@ pub mod ingestion_service_server {
             + std::marker::Send
             + 'static;
         /// Takes batches as a stream and acknowledges each after its commit, in
-        /// order. The caller may send the next before the last is acknowledged;
-        /// reading slowly slows writing. After a break, send again what was not
-        /// acknowledged: duplicates are told apart.
+        /// order; what they say of one key stands in the log in the order in which
+        /// they were sent. The caller may send the next before the last is
+        /// acknowledged; reading slowly slows writing.
+        ///
+        /// The status that ends a stream early is about the first batch that was not
+        /// acknowledged. Of a batch that is refused for what it is
+        /// (INVALID_ARGUMENT, NOT_FOUND) and of those behind it nothing was taken.
+        /// After any other break those not acknowledged may have been taken or not:
+        /// send them again on another stream, from the first on and as they are.
+        /// What had come in is told as a duplicate, the rest is added behind it.
         async fn collect_stream(
             &self,
             request: tonic::Request<tonic::Streaming<super::CollectStreamRequest>>,
@@ -4363,7 +4382,8 @@ pub mod dead_letter_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Removes dead letters for good.
+        /// Removes dead letters for good: those that are named, or the oldest that
+        /// pass a filter. A retry removes what is left of them.
         pub async fn discard_dead_letters(
             &mut self,
             request: impl tonic::IntoRequest<super::DiscardDeadLettersRequest>,
@@ -4489,7 +4509,8 @@ pub mod dead_letter_service_server {
             tonic::Response<super::ReplayDeadLettersResponse>,
             tonic::Status,
         >;
-        /// Removes dead letters for good.
+        /// Removes dead letters for good: those that are named, or the oldest that
+        /// pass a filter. A retry removes what is left of them.
         async fn discard_dead_letters(
             &self,
             request: tonic::Request<super::DiscardDeadLettersRequest>,
@@ -4886,9 +4907,10 @@ pub mod context_service_client {
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
     /// ContextService serves context signals: weather, TV spots, trends, holidays,
-    /// stock, keyed by place and time. They come in as events (ContextSignal)
-    /// through any door; of several words about the same kind, place and start the
-    /// newest is served, and the event log keeps them all.
+    /// stock, keyed by place and time. They come in as events (ContextSignal) by
+    /// Collect, CollectStream or `comptoir import signals`, not by the HTTP door
+    /// for SDKs, whose keys are public. Of several words about the same kind, place
+    /// and start the newest is served, and the event log keeps them all.
     #[derive(Debug, Clone)]
     pub struct ContextServiceClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -5026,9 +5048,10 @@ pub mod context_service_server {
         >;
     }
     /// ContextService serves context signals: weather, TV spots, trends, holidays,
-    /// stock, keyed by place and time. They come in as events (ContextSignal)
-    /// through any door; of several words about the same kind, place and start the
-    /// newest is served, and the event log keeps them all.
+    /// stock, keyed by place and time. They come in as events (ContextSignal) by
+    /// Collect, CollectStream or `comptoir import signals`, not by the HTTP door
+    /// for SDKs, whose keys are public. Of several words about the same kind, place
+    /// and start the newest is served, and the event log keeps them all.
     #[derive(Debug)]
     pub struct ContextServiceServer<T> {
         inner: Arc<T>,

@@ -29,6 +29,11 @@ pub struct Product {
     /// When it was last put. Output only.
     #[prost(message, optional, tag = "9")]
     pub update_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Whose knowledge it is, where it was gathered and by which software, at
+    /// most 256 characters; first party and online when not said. `bot` is
+    /// ignored.
+    #[prost(message, optional, tag = "10")]
+    pub provenance: ::core::option::Option<super::super::event::v1::Provenance>,
 }
 impl ::prost::Name for Product {
     const NAME: &'static str = "Product";

@@ -31,6 +31,17 @@ pub(crate) struct Product {
     pub(crate) update_time_us: i64,
     /// The version of the catalogue in which it was last put.
     pub(crate) version: i64,
+    /// Whose knowledge it is.
+    pub(crate) provenance: Provenance,
+}
+
+/// Whose knowledge something is. Party and medium are the contract's numbers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Provenance {
+    pub(crate) party: i64,
+    pub(crate) medium: i64,
+    /// The software that told it.
+    pub(crate) library: String,
 }
 
 /// An amount of money.
@@ -119,6 +130,7 @@ mod tests {
             image_url: String::new(),
             update_time_us: 0,
             version,
+            provenance: Provenance::default(),
         })
     }
 

@@ -1,11 +1,15 @@
 //! Products on the wire and in the domain.
 
 use kit::{Currency, Violations, time::timestamp};
-use proto::{google::r#type::Money, recommendation::v1 as wire};
+use proto::{
+    event::v1::{self as event, Medium, Party},
+    google::r#type::Money,
+    recommendation::v1 as wire,
+};
 
 use crate::{
     domain::{
-        catalogue::{Price, Product},
+        catalogue::{Price, Product, Provenance},
         category,
     },
     follower::MAX_PRODUCT_ID,
@@ -15,6 +19,7 @@ const MAX_TITLE: usize = 512;
 const MAX_CATEGORY: usize = 512;
 const MAX_BRAND: usize = 256;
 const MAX_URL: usize = 2_048;
+const MAX_LIBRARY: usize = 256;
 const NANOS_PER_MICRO: i32 = 1_000;
 const MICROS_PER_UNIT: i64 = 1_000_000;
 
@@ -47,6 +52,8 @@ pub(super) fn parse(violations: &mut Violations, field: &str, product: wire::Pro
     violations.check(in_stock, format!("{field}.stock"), "must not be negative");
     let category = parse_category(violations, format!("{field}.category"), &product.category);
     let price = product.price.and_then(|money| parse_price(violations, &format!("{field}.price"), money));
+    let provenance = product.provenance.unwrap_or_default();
+    let provenance = parse_provenance(violations, &format!("{field}.provenance"), provenance);
 
     Product {
         product_id: product.product_id.into(),
@@ -59,7 +66,20 @@ pub(super) fn parse(violations: &mut Violations, field: &str, product: wire::Pro
         image_url: product.image_url,
         update_time_us: now_us,
         version: 0,
+        provenance,
     }
+}
+
+/// What nobody says is the merchant's own, as for events of a source that says nothing.
+fn parse_provenance(violations: &mut Violations, field: &str, told: event::Provenance) -> Provenance {
+    violations.check(Party::try_from(told.party).is_ok(), format!("{field}.party"), "must be a known value");
+    violations.check(Medium::try_from(told.medium).is_ok(), format!("{field}.medium"), "must be a known value");
+    let or = |number: i32, usual: i32| i64::from(if number == 0 { usual } else { number });
+    let party = or(told.party, Party::First.into());
+    let medium = or(told.medium, Medium::Online.into());
+    let fits = told.library.chars().count() <= MAX_LIBRARY;
+    violations.check(fits, format!("{field}.library"), format!("must be at most {MAX_LIBRARY} characters"));
+    Provenance { party, medium, library: told.library }
 }
 
 /// Returns a product as callers see it.
@@ -74,6 +94,17 @@ pub(super) fn render(product: &Product) -> wire::Product {
         url: product.url.clone(),
         image_url: product.image_url.clone(),
         update_time: Some(timestamp(product.update_time_us)),
+        provenance: Some(render_provenance(&product.provenance)),
+    }
+}
+
+fn render_provenance(provenance: &Provenance) -> event::Provenance {
+    let number = |number: i64| i32::try_from(number).unwrap_or_default();
+    event::Provenance {
+        party: number(provenance.party),
+        medium: number(provenance.medium),
+        library: provenance.library.clone(),
+        bot: false,
     }
 }
 

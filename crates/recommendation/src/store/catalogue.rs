@@ -6,7 +6,7 @@ use ::store::{Db, Error, Tx, chunks, on, within};
 use kit::TenantId;
 use sqlx::QueryBuilder;
 
-use crate::domain::catalogue::{Price, Product};
+use crate::domain::catalogue::{Price, Product, Provenance};
 
 const READ_VERSION: &str = "
     SELECT version
@@ -20,18 +20,21 @@ const NEXT_VERSION: &str = "
        SET version = catalogue_heads.version + 1
  RETURNING version";
 const FIND: &str = "
-    SELECT product_id, title, category, brand, price_micros, currency, stock, url, image_url, update_time_us, version
+    SELECT product_id, title, category, brand, price_micros, currency, stock, url, image_url, update_time_us, version,
+           party, medium, library
       FROM products
      WHERE tenant_id = $1 AND product_id = $2";
 const CHANGED: &str = "
-    SELECT product_id, title, category, brand, price_micros, currency, stock, url, image_url, update_time_us, version
+    SELECT product_id, title, category, brand, price_micros, currency, stock, url, image_url, update_time_us, version,
+           party, medium, library
       FROM products
      WHERE tenant_id = $1 AND version > $2 AND product_id > $3
      ORDER BY product_id
      LIMIT $4";
 // What begins with "A/" sorts from "A/" up to, and without, "A0": "0" is the byte after "/".
 const LIST: &str = "
-    SELECT product_id, title, category, brand, price_micros, currency, stock, url, image_url, update_time_us, version
+    SELECT product_id, title, category, brand, price_micros, currency, stock, url, image_url, update_time_us, version,
+           party, medium, library
       FROM products
      WHERE tenant_id = $1 AND product_id > $2
        AND ($3 = '' OR category = $3 OR (category >= $4 AND category < $5))
@@ -41,13 +44,13 @@ const FIND_IDS: &str = "SELECT product_id FROM products WHERE tenant_id = ";
 const PUT: &str = "
     INSERT INTO products (
         tenant_id, product_id, title, category, brand, price_micros, currency, stock, url, image_url,
-        update_time_us, version) ";
+        update_time_us, version, party, medium, library) ";
 const PUT_CONFLICT: &str = "
         ON CONFLICT (tenant_id, product_id) DO UPDATE
        SET title = excluded.title, category = excluded.category, brand = excluded.brand,
            price_micros = excluded.price_micros, currency = excluded.currency, stock = excluded.stock,
            url = excluded.url, image_url = excluded.image_url, update_time_us = excluded.update_time_us,
-           version = excluded.version";
+           version = excluded.version, party = excluded.party, medium = excluded.medium, library = excluded.library";
 
 #[derive(sqlx::FromRow)]
 struct ProductRow {
@@ -62,6 +65,9 @@ struct ProductRow {
     image_url: String,
     update_time_us: i64,
     version: i64,
+    party: i64,
+    medium: i64,
+    library: String,
 }
 
 impl From<ProductRow> for Product {
@@ -78,6 +84,7 @@ impl From<ProductRow> for Product {
             image_url: row.image_url,
             update_time_us: row.update_time_us,
             version: row.version,
+            provenance: Provenance { party: row.party, medium: row.medium, library: row.library },
         }
     }
 }
@@ -147,7 +154,7 @@ pub(crate) async fn list(
 /// Writes products with different ids; returns how many of them were not there.
 pub(crate) async fn put(tx: &mut Tx, tenant: &TenantId, products: &[Product]) -> Result<usize, Error> {
     let known = known_ids(tx, tenant, products).await?;
-    for chunk in chunks(products, 12) {
+    for chunk in chunks(products, 15) {
         within!(tx, conn => {
             let mut insert = QueryBuilder::new(PUT);
             insert.push_values(chunk, |mut row, product| {
@@ -162,7 +169,10 @@ pub(crate) async fn put(tx: &mut Tx, tenant: &TenantId, products: &[Product]) ->
                     .push_bind(product.url.as_str())
                     .push_bind(product.image_url.as_str())
                     .push_bind(product.update_time_us)
-                    .push_bind(product.version);
+                    .push_bind(product.version)
+                    .push_bind(product.provenance.party)
+                    .push_bind(product.provenance.medium)
+                    .push_bind(product.provenance.library.as_str());
             });
             insert.push(PUT_CONFLICT);
             insert.build().execute(&mut *conn).await.map(|_| ())

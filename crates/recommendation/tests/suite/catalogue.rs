@@ -2,6 +2,7 @@
 
 use kit::auth::scope;
 use proto::{
+    event::v1::{Medium, Party, Provenance},
     google::r#type::Money,
     recommendation::v1::{GetProductRequest, ListProductsRequest, Product, UpsertProductsRequest},
 };
@@ -38,6 +39,40 @@ async fn products_are_put_got_and_put_again() {
         assert!(kept.update_time.is_some());
         assert_eq!(catalogue.get_product(get("z")).await.unwrap_err().code(), Code::NotFound);
         assert_eq!(catalogue.get_product(get("")).await.unwrap_err().code(), Code::InvalidArgument);
+    }
+}
+
+#[tokio::test]
+async fn a_product_says_whose_knowledge_it_is() {
+    let publisher = Publisher::start().await;
+    for db in databases().await {
+        let replica = Replica::idle(db.handle(), &publisher).await;
+        let mut catalogue = replica.catalogue(SHOP);
+        let bought = Provenance {
+            party: Party::Third.into(),
+            medium: Medium::Offline.into(),
+            library: "feed/1".into(),
+            bot: false,
+        };
+        let products = vec![Product { provenance: Some(bought.clone()), ..product("a", "") }, product("b", "")];
+        catalogue.upsert_products(UpsertProductsRequest { products }).await.unwrap();
+
+        let listed = catalogue.list_products(ListProductsRequest::default()).await.unwrap().into_inner().products;
+
+        let of_shop = Provenance { party: Party::First.into(), medium: Medium::Online.into(), ..Provenance::default() };
+        let told: Vec<_> = listed.into_iter().map(|product| product.provenance.unwrap()).collect();
+        assert_eq!(told, [bought.clone(), of_shop]);
+        let strange = Provenance { party: 9, medium: -1, library: "l".repeat(257), bot: true };
+        let products = vec![Product { provenance: Some(strange), ..product("a", "") }];
+        let refused = catalogue.upsert_products(UpsertProductsRequest { products }).await.unwrap_err();
+        let details = refused.get_error_details();
+        let fields: Vec<_> = details.bad_request().unwrap().field_violations.iter().map(|one| &one.field).collect();
+        assert_eq!(
+            fields,
+            ["products[0].provenance.party", "products[0].provenance.medium", "products[0].provenance.library"]
+        );
+        let kept = catalogue.get_product(get("a")).await.unwrap().into_inner().product.unwrap();
+        assert_eq!(kept.provenance, Some(bought));
     }
 }
 

@@ -4,8 +4,7 @@ use prost::Message;
 use prost_types::Timestamp;
 use proto::{
     event::v1::{
-        ConsentChanged, ContextSignal, Event, Identified, Location, ProductReviewed, Provenance, StoreVisited,
-        event::Body,
+        ConsentChanged, ContextSignal, Event, Identified, Location, ProductReviewed, StoreVisited, event::Body,
     },
     recommendation::v1::Product,
     r#type::v1::{Consent, ConsentState},
@@ -40,6 +39,16 @@ const MICROS_PER_MILLI: i64 = 1_000;
 pub(super) enum Record {
     Event(Box<Event>),
     Product(Box<Product>),
+}
+
+impl Record {
+    /// Returns how large it is on the wire.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Event(event) => event.encoded_len(),
+            Self::Product(product) => product.encoded_len(),
+        }
+    }
 }
 
 /// A row that is no record, with the id of the thing it is about where that is known.
@@ -80,19 +89,14 @@ impl<'a> Builder<'a> {
 
     fn record(&self, row: &RowValues<'_>) -> Result<Record, RecordReason> {
         let mut event = match self.kind {
-            RecordKind::Products => return Ok(Record::Product(Box::new(product(row)?))),
+            RecordKind::Products => return Ok(Record::Product(Box::new(self.product(row)?))),
             RecordKind::Customers => self.customer(row)?,
             RecordKind::Consents => self.consent(row)?,
             RecordKind::Reviews => review(row)?,
             RecordKind::StoreVisits => visit(row)?,
             RecordKind::Signals => signal(row)?,
         };
-        event.provenance = Some(Provenance {
-            party: self.values.mapping.provenance.party().into(),
-            medium: self.values.mapping.provenance.medium().into(),
-            library: concat!("comptoir-import/", env!("CARGO_PKG_VERSION")).to_owned(),
-            bot: false,
-        });
+        event.provenance = Some(self.values.mapping.provenance.provenance());
         // The id is of the content alone: the same row gives the same id in every import, a changed one another.
         let content = event.encode_to_vec();
         if content.len() > MAX_EVENT_BYTES {
@@ -148,6 +152,30 @@ impl<'a> Builder<'a> {
             properties_json: row.properties()?.into(),
             body: Some(Body::ConsentChanged(ConsentChanged { origin })),
             ..Event::default()
+        })
+    }
+
+    fn product(&self, row: &RowValues<'_>) -> Result<Product, RecordReason> {
+        let text = |name: &str, limit| row.text(&format!("columns.{name}"), limit);
+        let title = text("title", MAX_TEXT_CHARS);
+        if title.is_empty() {
+            return Err(RecordReason::MissingValue);
+        }
+        let stock = row.micros("columns.stock")?.map(|micros| match micros % 1_000_000 {
+            0 if micros >= 0 => Ok(micros / 1_000_000),
+            _ => Err(RecordReason::BadNumber),
+        });
+        Ok(Product {
+            product_id: row.key("columns.product")?,
+            title,
+            category: text("category", MAX_TEXT_CHARS),
+            brand: text("brand", MAX_TEXT_CHARS),
+            price: row.money("columns.price", "columns.currency")?,
+            stock: stock.transpose()?,
+            url: text("url", MAX_URL_CHARS),
+            image_url: text("image_url", MAX_URL_CHARS),
+            update_time: None::<Timestamp>,
+            provenance: Some(self.values.mapping.provenance.provenance()),
         })
     }
 
@@ -217,29 +245,6 @@ fn signal(row: &RowValues<'_>) -> Result<Event, RecordReason> {
     };
     let properties_json = row.properties()?.into();
     Ok(Event { properties_json, body: Some(Body::ContextSignal(signal)), ..Event::default() })
-}
-
-fn product(row: &RowValues<'_>) -> Result<Product, RecordReason> {
-    let text = |name: &str, limit| row.text(&format!("columns.{name}"), limit);
-    let title = text("title", MAX_TEXT_CHARS);
-    if title.is_empty() {
-        return Err(RecordReason::MissingValue);
-    }
-    let stock = row.micros("columns.stock")?.map(|micros| match micros % 1_000_000 {
-        0 if micros >= 0 => Ok(micros / 1_000_000),
-        _ => Err(RecordReason::BadNumber),
-    });
-    Ok(Product {
-        product_id: row.key("columns.product")?,
-        title,
-        category: text("category", MAX_TEXT_CHARS),
-        brand: text("brand", MAX_TEXT_CHARS),
-        price: row.money("columns.price", "columns.currency")?,
-        stock: stock.transpose()?,
-        url: text("url", MAX_URL_CHARS),
-        image_url: text("image_url", MAX_URL_CHARS),
-        update_time: None::<Timestamp>,
-    })
 }
 
 fn place(row: &RowValues<'_>) -> Location {

@@ -190,6 +190,9 @@ async fn products_go_into_the_catalogue_and_the_later_row_counts() {
     let first = &seen.products["P1"];
     let price = first.price.as_ref().unwrap();
     assert_eq!((first.title.as_str(), first.stock, price.units, price.nanos), ("New", Some(4), 8, 500_000_000));
+    let provenance = first.provenance.as_ref().unwrap();
+    assert_eq!((provenance.party(), provenance.medium()), (Party::First, Medium::Offline));
+    assert!(provenance.library.starts_with("comptoir-import/"));
     let last = &seen.products["P4"];
     assert_eq!((last.stock, last.price.is_none()), (None, true));
     assert!(seen.events.is_empty());

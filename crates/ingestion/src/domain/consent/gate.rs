@@ -153,7 +153,54 @@ pub(crate) fn decide(event: &mut Event, said: Said, policy: &Policy, tenant: &Te
     }))
 }
 
+/// Decides again over an event that waits, by the policy that is in force by now. What its signals say is read by that
+/// policy too; what was read before stays.
+pub(crate) fn decide_again(
+    event: &mut Event,
+    before: &ConsentDecision,
+    policy: &Policy,
+    tenant: &TenantId,
+) -> Option<Box<Gate>> {
+    let mut said = state(event, policy);
+    // The consents that it states may all have been read from its signals.
+    said.bases.retain(|basis| *basis != Basis::Event);
+    for basis in before.bases() {
+        if !said.bases.contains(&basis) {
+            said.bases.push(basis);
+        }
+    }
+    decide(event, said, policy, tenant)
+}
+
+/// What becomes of an event that needs a yes.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Outcome {
+    /// It comes in, with this decision.
+    In(ConsentDecision),
+    /// It is not kept.
+    Denied,
+    /// Its person is to be asked.
+    Ask,
+}
+
 impl Gate {
+    /// Decides, given what its people answered last.
+    pub(crate) fn outcome(&self, remembered: impl FnOnce() -> Option<Stated>) -> Outcome {
+        if self.exempt {
+            return Outcome::In(self.decision(Some(Basis::Exempt)));
+        }
+        let (stated, basis) = match self.stated {
+            Some(stated) => (Some(stated), None),
+            None => (remembered(), Some(Basis::Remembered)),
+        };
+        match (stated, self.unanswered) {
+            (Some(Stated { granted: true, .. }), _) => Outcome::In(self.decision(basis)),
+            (Some(_), _) | (None, Unanswered::Deny) => Outcome::Denied,
+            (None, Unanswered::Grant) => Outcome::In(self.decision(Some(Basis::Default))),
+            (None, Unanswered::Ask) => Outcome::Ask,
+        }
+    }
+
     /// Returns the decision with what it rests on in the end.
     pub(crate) fn decision(&self, basis: Option<Basis>) -> ConsentDecision {
         let mut decision = self.decision.clone();

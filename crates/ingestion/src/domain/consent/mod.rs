@@ -23,7 +23,7 @@ mod us;
 pub(crate) use bits::MAX_CHARS as MAX_STRING_CHARS;
 pub(crate) use check::check_signals;
 pub(crate) use country::Country;
-pub(crate) use gate::{Gate, Said, Stated, Subject, decide, stamp, state};
+pub(crate) use gate::{Gate, Outcome, Said, Stated, Subject, decide, decide_again, stamp, state};
 pub(crate) use policy::{Policy, Unanswered};
 pub(crate) use policy_check::check as check_policy;
 pub(crate) use refused::Unread;

@@ -1,10 +1,9 @@
-use kit::Error;
 use kit::auth::{caller, scope};
+use kit::{Error, Violations, paging};
 use proto::ingestion::v1::{ListTrackingPlansRequest, ListTrackingPlansResponse, TrackingPlan};
 use tonic::Request;
 
 use crate::app::App;
-use crate::grpc::paging;
 use crate::plans::stored;
 use crate::store::plans;
 
@@ -16,16 +15,13 @@ pub(super) async fn list_tracking_plans(
     let tenant = caller(&request, scope::SOURCES_WRITE)?.tenant;
     let request = request.into_inner();
     // A plan has up to 1 MiB, and a page must fit into a message.
-    let size = paging::page_size(request.page_size, 10, 20)?;
-    let after = paging::place(&request.page_token)?.unwrap_or_default();
+    let mut violations = Violations::new();
+    let size = paging::size(request.page_size, 10, 20, &mut violations);
+    let after = paging::after(&request.page_token, &mut violations);
+    violations.finish()?;
 
     let mut rows = plans::list_after(&app.db, &tenant, &after, size as i64 + 1).await?;
-    let has_more = rows.len() > size;
-    rows.truncate(size);
-    let next_page_token = match rows.last() {
-        Some(last) if has_more => paging::token(&last.source_id),
-        _ => String::new(),
-    };
+    let next_page_token = paging::cut(&mut rows, size, |last| last.source_id.clone());
     let plans: Vec<TrackingPlan> = rows.into_iter().map(stored).collect::<Result<_, _>>()?;
     Ok(ListTrackingPlansResponse { plans, next_page_token })
 }

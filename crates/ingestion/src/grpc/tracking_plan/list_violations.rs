@@ -1,10 +1,9 @@
-use kit::Error;
 use kit::auth::{caller, scope};
+use kit::{Error, Violations, paging};
 use proto::ingestion::v1::{ListViolationsRequest, ListViolationsResponse, Violation};
 use tonic::Request;
 
 use crate::app::App;
-use crate::grpc::paging;
 use crate::store::violations::{self, Place, ViolationRow};
 use kit::time::timestamp;
 
@@ -15,32 +14,23 @@ pub(super) async fn list_violations(
 ) -> Result<ListViolationsResponse, Error> {
     let tenant = caller(&request, scope::SOURCES_WRITE)?.tenant;
     let request = request.into_inner();
-    let size = paging::page_size(request.page_size, 100, 1_000)?;
-    let after = place(&request.page_token)?;
+    let mut violations = Violations::new();
+    let size = paging::size(request.page_size, 100, 1_000, &mut violations);
+    let place = |key: &str| serde_json::from_str(key).ok();
+    let after: Place = paging::place(&request.page_token, place, &mut violations).unwrap_or_default();
+    violations.finish()?;
     let source_id = app.source(&tenant, &request.source_id).await?.source_id.clone();
 
     let filters = [source_id.as_str(), &request.event_name, &request.library];
     let mut rows = violations::list_after(&app.db, &tenant, filters, &after, size as i64 + 1).await?;
-    let has_more = rows.len() > size;
-    rows.truncate(size);
-    let next_page_token = match rows.last() {
-        Some(last) if has_more => token(last),
-        _ => String::new(),
-    };
+    let next_page_token = paging::cut(&mut rows, size, key);
     let violations = rows.into_iter().map(|row| render(row, &source_id)).collect();
     Ok(ListViolationsResponse { violations, next_page_token })
 }
 
-fn token(row: &ViolationRow) -> String {
+fn key(row: &ViolationRow) -> String {
     let place: [&str; 4] = [&row.event_name, &row.field, &row.rule, &row.library];
-    paging::token(&serde_json::to_string(&place).expect("four texts are JSON"))
-}
-
-fn place(token: &str) -> Result<Place, Error> {
-    match paging::place(token)? {
-        None => Ok(Place::default()),
-        Some(place) => serde_json::from_str(&place).map_err(|_| paging::invalid_token()),
-    }
+    serde_json::to_string(&place).expect("four texts are JSON")
 }
 
 fn render(row: ViolationRow, source_id: &str) -> Violation {

@@ -8,6 +8,7 @@ mod list_violations;
 mod put_tracking_plan;
 mod try_tracking_plan;
 
+use kit::Violations;
 use proto::ingestion::v1::tracking_plan_service_server::TrackingPlanService;
 use proto::ingestion::v1::{
     DeleteTrackingPlanRequest, DeleteTrackingPlanResponse, DraftTrackingPlanRequest, DraftTrackingPlanResponse,
@@ -18,6 +19,15 @@ use proto::ingestion::v1::{
 use tonic::{Request, Response, Status};
 
 use super::Rpc;
+
+/// Returns how many of the last events are looked at: 1,000 when 0, never more than 20,000.
+fn events_to_look_at(asked: i32, violations: &mut Violations) -> usize {
+    violations.check(asked >= 0, "events", "must not be negative");
+    match usize::try_from(asked) {
+        Ok(0) | Err(_) => 1_000,
+        Ok(asked) => asked.min(20_000),
+    }
+}
 
 #[tonic::async_trait]
 impl TrackingPlanService for Rpc {

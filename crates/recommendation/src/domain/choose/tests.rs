@@ -4,6 +4,7 @@ use super::*;
 use crate::domain::{
     DAY_US, MINUTE_US,
     batch::Batch,
+    catalogue::Provenance,
     order::{Telling, testing::lines},
     signal::{Act, Deed, Signal},
 };
@@ -32,6 +33,7 @@ impl Shop {
             image_url: String::new(),
             update_time_us: 0,
             version: 1,
+            provenance: Provenance::default(),
         }));
         self
     }

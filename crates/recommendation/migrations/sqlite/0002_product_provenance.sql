@@ -1,0 +1,5 @@
+-- Whose knowledge a product is (numbers of Party and Medium), and which software told it. What was there before is taken for
+-- the merchant's own.
+ALTER TABLE products ADD COLUMN party INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE products ADD COLUMN medium INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE products ADD COLUMN library TEXT NOT NULL DEFAULT '';
