@@ -4886,9 +4886,10 @@ pub mod context_service_client {
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
     /// ContextService serves context signals: weather, TV spots, trends, holidays,
-    /// stock, keyed by place and time. They come in as events (ContextSignal)
-    /// through any door; of several words about the same kind, place and start the
-    /// newest is served, and the event log keeps them all.
+    /// stock, keyed by place and time. They come in as events (ContextSignal) by
+    /// Collect, CollectStream or `comptoir import signals`, not by the HTTP door
+    /// for SDKs, whose keys are public. Of several words about the same kind, place
+    /// and start the newest is served, and the event log keeps them all.
     #[derive(Debug, Clone)]
     pub struct ContextServiceClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -5026,9 +5027,10 @@ pub mod context_service_server {
         >;
     }
     /// ContextService serves context signals: weather, TV spots, trends, holidays,
-    /// stock, keyed by place and time. They come in as events (ContextSignal)
-    /// through any door; of several words about the same kind, place and start the
-    /// newest is served, and the event log keeps them all.
+    /// stock, keyed by place and time. They come in as events (ContextSignal) by
+    /// Collect, CollectStream or `comptoir import signals`, not by the HTTP door
+    /// for SDKs, whose keys are public. Of several words about the same kind, place
+    /// and start the newest is served, and the event log keeps them all.
     #[derive(Debug)]
     pub struct ContextServiceServer<T> {
         inner: Arc<T>,
