@@ -73,23 +73,25 @@ fn admin<T>(request: &Request<T>) -> Result<Option<TenantId>, Error> {
     Ok(context.tenant.clone())
 }
 
-/// Adds up the lags of each follower over the partitions that may be seen.
+/// Adds up the lags of each follower over the partitions that may be seen. A follower of which nothing may be seen is there, and not
+/// behind: an empty list would look like a log that nobody follows.
 fn sum(publisher: &str, lags: Vec<Lag>, tenant: Option<&TenantId>) -> Vec<FollowerLag> {
     let mut by_follower: BTreeMap<String, (FollowerLag, u64)> = BTreeMap::new();
     for lag in lags {
         let of = lag.cursor.as_ref().and_then(|cursor| cursor.partition.as_ref());
-        if tenant.is_some_and(|tenant| of.is_none_or(|partition| partition.tenant_id != tenant.as_str())) {
+        let is_seen = tenant.is_none_or(|tenant| of.is_some_and(|partition| partition.tenant_id == tenant.as_str()));
+        let (sum, most) = by_follower.entry(lag.follower.clone()).or_default();
+        sum.follower = lag.follower;
+        sum.publisher = publisher.to_owned();
+        if !is_seen {
             continue;
         }
-        let (sum, most) = by_follower.entry(lag.follower.clone()).or_default();
         sum.records += lag.records;
         sum.partitions_behind += u32::from(lag.records > 0);
-        if sum.follower.is_empty() || lag.records > *most {
+        if sum.report_time.is_none() || lag.records > *most {
             sum.report_time = lag.report_time;
             *most = lag.records;
         }
-        sum.follower = lag.follower;
-        sum.publisher = publisher.to_owned();
     }
     by_follower.into_values().map(|(sum, _)| sum).collect()
 }
@@ -121,6 +123,7 @@ mod tests {
 
         let shop: TenantId = "shop".parse().unwrap();
         let own = sum("ingestion", lags.clone(), Some(&shop));
+        let new = sum("ingestion", lags.clone(), Some(&"new".parse().unwrap()));
         let all = sum("ingestion", lags, None);
 
         let short = |lag: &FollowerLag| {
@@ -135,6 +138,8 @@ mod tests {
             all.iter().map(short).collect::<Vec<_>>(),
             [("copy".into(), 1, 1, 40), ("identity".into(), 105, 2, 30)]
         );
+        assert!(new.iter().all(|lag| lag.records == 0 && lag.report_time.is_none()));
+        assert_eq!(new.iter().map(|lag| lag.follower.as_str()).collect::<Vec<_>>(), ["copy", "identity"]);
         assert!(own.iter().all(|lag| lag.publisher == "ingestion"));
     }
 }

@@ -168,7 +168,7 @@ export function scriptTests(comptoir, browser) {
     for (const { context } of events) {
       assert.deepEqual([context.consentSignals.tcString, context.consentSignals.gppString], [tcString, gppString])
       const { bases, grantedPurposes, deniedPurposes } = context.consentDecision
-      assert.deepEqual([bases.sort(), deniedPurposes], [['BASIS_CATEGORIES', 'BASIS_GPP', 'BASIS_TCF'], ['advertising']])
+      assert.deepEqual([bases.sort(), deniedPurposes], [['BASIS_CATEGORIES', 'BASIS_GPP', 'BASIS_TCF'], ['advertising', 'precise_location']])
       assert.deepEqual(grantedPurposes, ['analytics', 'personalisation', 'storage'])
     }
   })

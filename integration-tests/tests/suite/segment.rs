@@ -222,7 +222,7 @@ async fn answers_are_what_sdks_understand() -> anyhow::Result<()> {
     let page = |message_id: &str, text: usize| object!({ "type": "page", "userId": "u", "messageId": message_id, "properties": { "text": "x".repeat(text) } });
 
     // Python stops after it has crossed 475,000 bytes; the guard of analytics-node does not work.
-    let of_python: Vec<Value> = (0..508).map(|number| page(&format!("python-{number}"), 900)).collect();
+    let of_python: Vec<Value> = (0..508).map(|number| page(&format!("python-{number}"), 910)).collect();
     let of_python = object!({ "batch": of_python }).to_string();
     assert!(of_python.len() > 500_000);
     assert_taken(&shop.post("/v1/batch", &[auth], of_python).await?, "a batch of python");

@@ -59,7 +59,7 @@ async fn answer_call(gate: &Gate, request: Request, content_type: &str) -> Resul
     };
     let method = find_method(request.uri().path())?;
     if method.is_client_streaming() || method.is_server_streaming() {
-        return Err(Status::unimplemented("streams are answered by gRPC only"));
+        return Err(Status::unimplemented("this is a stream: call it by gRPC, for example with grpcurl"));
     }
 
     let (head, body) = request.into_parts();

@@ -46,6 +46,11 @@ impl Document {
     }
 
     fn products(&mut self, products: &[LineItem]) {
+        // The currency beside a list is that of its prices.
+        let price = products.iter().find_map(|product| product.price.as_ref());
+        if let Some(price) = price.filter(|_| !self.0.contains_key("currency")) {
+            self.text("currency", &price.currency_code);
+        }
         // A list that was not understood as a whole is among the carried properties, complete.
         if !products.is_empty() && !self.0.contains_key("products") {
             let items = products.iter().map(|product| {

@@ -92,6 +92,7 @@ const PASSES_THROUGH: &[&str] = &[
     "filters",
     "sorts",
     "value",
+    "wishlist_id",
     "wishlist_name",
     "share_via",
     "share_message",
