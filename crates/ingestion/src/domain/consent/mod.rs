@@ -12,6 +12,7 @@ mod google;
 mod gpp;
 #[cfg(test)]
 mod laws;
+mod memory;
 mod policy;
 mod policy_check;
 mod refused;
