@@ -16,6 +16,8 @@ mod consent_policies;
 mod directory;
 mod domain;
 mod door;
+#[doc(hidden)]
+pub mod fuzzing;
 mod geo_file;
 mod grpc;
 mod history;

@@ -1,6 +1,6 @@
 //! One value of a table, whatever the file calls its type.
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeZone, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, TimeZone, Utc};
 
 use super::mapping::Formats;
 
@@ -22,6 +22,8 @@ pub(super) enum Cell {
 }
 
 const MICROS: i64 = 1_000_000;
+/// Years that a timestamp can say; in others a local time may have no instant.
+const YEARS: std::ops::RangeInclusive<i32> = 1..=9_999;
 
 impl Cell {
     /// Returns an identifier: trimmed text, or a number without a fraction. Numbers that went through a float column
@@ -87,7 +89,7 @@ impl Cell {
     /// (clocks set back) the first is meant, and where it is skipped the first instant after the gap. Numbers are dates
     /// only by the mapping's pattern: `%Y%m%d` for 20101224, `%s` for seconds since 1970.
     pub(super) fn time(&self, formats: &Formats) -> Option<DateTime<Utc>> {
-        match self {
+        let time = match self {
             Self::Time(micros, false) => DateTime::from_timestamp_micros(*micros),
             Self::Time(micros, true) => local(DateTime::from_timestamp_micros(*micros)?.naive_utc(), formats),
             Self::Text(text) => parse_time(text.trim(), formats),
@@ -96,7 +98,8 @@ impl Cell {
                 formats.date.as_ref()?;
                 parse_time(&self.identifier()?, formats)
             }
-        }
+        };
+        time.filter(|time| YEARS.contains(&time.year()))
     }
 }
 
@@ -150,6 +153,9 @@ fn parse_time(text: &str, formats: &Formats) -> Option<DateTime<Utc>> {
 }
 
 fn local(time: NaiveDateTime, formats: &Formats) -> Option<DateTime<Utc>> {
+    if !YEARS.contains(&time.year()) {
+        return None;
+    }
     let zone: chrono_tz::Tz = formats.timezone.parse().ok()?;
     // A gap is at most a few hours wide; steps of 15 minutes fit every zone's offsets.
     (0..16).find_map(|step| {
@@ -217,6 +223,10 @@ mod tests {
         // 01:30 does not exist on the day the clocks go forward.
         assert_eq!(read(text("2010-03-28 01:30:00"), &london).as_deref(), Some("2010-03-28T01:00:00+00:00"));
         assert_eq!(read(text("yesterday"), &london), None);
+        let far = Formats { timezone: "America/New_York".into(), ..Formats::default() };
+        for date in ["+262142-12-31 23:59:59", "-262143-01-01", "9999-12-31 23:59:59", "0000-12-31"] {
+            assert_eq!(read(text(date), &far), None, "{date}");
+        }
         let french = Formats { date: Some("%d/%m/%Y %H:%M".into()), ..Formats::default() };
         assert_eq!(read(text("24/12/2010 18:05"), &french).as_deref(), Some("2010-12-24T18:05:00+00:00"));
         let compact = Formats { date: Some("%Y%m%d".into()), ..Formats::default() };

@@ -13,6 +13,8 @@ mod csv;
 mod error;
 mod event;
 mod fields;
+#[doc(hidden)]
+pub mod fuzzing;
 mod json_lines;
 mod line;
 mod lines;

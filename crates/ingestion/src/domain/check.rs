@@ -53,7 +53,8 @@ fn keep_first_of_each(identifiers: &mut Vec<Identifier>) {
             kept += 1;
         }
         if kept > MAX_IDENTIFIERS {
-            break;
+            // Refused, and kept whole.
+            return;
         }
     }
     identifiers.truncate(kept);

@@ -13,7 +13,7 @@ use crate::domain::inflate::{InflateError, inflate};
 use crate::domain::json_scan::mend_escapes;
 use crate::domain::limits::MAX_BODY_BYTES;
 use crate::domain::segment::{BodyError, Route, split};
-use crate::intake::{Source, Submission};
+use crate::intake::{Item, Source, Submission};
 
 /// How long a client waits when too much waits to be stored already.
 pub(crate) const BUSY_RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -71,6 +71,29 @@ async fn take(app: &App, mut request: CollectHttpRequest) -> Result<Vec<Verdict>
         return Ok(Vec::new());
     }
     app.intake.submit(Submission::new(source, items)).await.map_err(|error| Refusal::not_stored(&error))
+}
+
+/// What a request holds, read.
+pub(crate) struct ReadRequest {
+    pub(crate) items: Vec<Item>,
+    /// How many events stood in it.
+    pub(crate) events: usize,
+    /// Bytes of its body, inflated.
+    pub(crate) text_bytes: usize,
+}
+
+/// Reads a request of a source as [`collect`] does; `None` when nothing of it would be taken. For fuzzing.
+pub(crate) async fn read_request(
+    source: &Source,
+    received_us: i64,
+    mut request: CollectHttpRequest,
+) -> Option<ReadRequest> {
+    let route = Route::parse(&request.route).filter(|route| *route != Route::Metrics)?;
+    let body = readable_body(std::mem::take(&mut request.body), &request.content_encoding).ok()?;
+    let text = text_of(&body).ok()?;
+    let parts = split(route, text).ok()?;
+    let items = read_all(source, received_us, &parts, &request).await;
+    Some(ReadRequest { items, events: parts.events.len(), text_bytes: text.len() })
 }
 
 /// Returns the source that a write key opens.

@@ -66,7 +66,7 @@ fn gone() -> Verdict {
 }
 
 /// Makes what the door would have made of it when it first came, mended if a payload is given.
-pub(super) fn resubmission(source: Source, letter: DeadLetterRow, mended: Vec<u8>) -> Submission {
+pub(crate) fn resubmission(source: Source, letter: DeadLetterRow, mended: Vec<u8>) -> Submission {
     let received_us = letter.receive_us;
     let payload = if mended.is_empty() { letter.payload } else { mended };
     // A replay repeated, or run twice at once, is told by this id when the sender gave none.

@@ -6,6 +6,7 @@ use proto::ingestion::v1::{
     DeadLetter, DeadLetterFilter, DiscardDeadLettersRequest, ListDeadLettersRequest, ReplayDeadLettersRequest, Verdict,
     dead_letter::Encoding,
 };
+use proto::r#type::v1::Identifier;
 
 use crate::harness::{Setup, both, event, outcomes, reason};
 
@@ -66,6 +67,11 @@ async fn a_typed_letter_keeps_what_came() {
         assert_eq!(outcomes(&verdicts), [Accepted]);
         let broken = replay(&setup, "shop", vec![(&letter.dead_letter_id, b"\xff".to_vec())]).await;
         assert_eq!(outcomes(&broken), [Duplicate], "it is gone");
+        let identifier = |number| Identifier { kind: "user_id".into(), value: format!("u-{number}") };
+        let crowded = Event { identifiers: (0..30).map(identifier).collect(), ..event("m-2") };
+        setup.collect(&source_id, vec![crowded.clone()]).await;
+        let letter = list(&setup, "shop").await.remove(0);
+        assert_eq!(Event::decode(&letter.payload[..]).unwrap().identifiers, crowded.identifiers, "all of them");
     }
 }
 

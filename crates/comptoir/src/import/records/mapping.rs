@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::RecordKind;
 use crate::import::{
     ImportError,
-    mapping::{FileFormat, Formats, ProvenanceRules, Source, is_kind, read_text},
+    mapping::{FileFormat, Formats, ProvenanceRules, Source, from_toml, is_kind, read_text},
 };
 
 /// Most identifiers of one record: what an event may carry.
@@ -143,7 +143,7 @@ impl RecordMapping {
 
     /// Parses and checks a mapping.
     pub fn parse(text: &str, kind: RecordKind) -> Result<Self, ImportError> {
-        let mapping: Self = toml::from_str(text).map_err(|error| ImportError::Mapping(error.to_string()))?;
+        let mapping: Self = from_toml(text)?;
         let faults = mapping.faults(kind);
         if faults.is_empty() { Ok(mapping) } else { Err(ImportError::Mapping(faults.join("; "))) }
     }

@@ -22,6 +22,7 @@ mod report;
 mod run;
 mod values;
 
+pub(super) use self::run::check_rows;
 pub use self::{
     mapping::RecordMapping,
     report::{RecordReason, RecordReport},

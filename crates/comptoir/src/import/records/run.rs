@@ -1,9 +1,12 @@
-use std::{collections::HashMap, path::PathBuf, sync::Arc};
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use chrono::{DateTime, Utc};
 use futures::{StreamExt, stream::FuturesOrdered};
 use kit::channel::Channel;
-use prost::Message;
 use proto::{
     ingestion::v1::{Verdict, verdict::Outcome},
     recommendation::v1::Product,
@@ -99,6 +102,39 @@ async fn aside<T: Send + 'static>(
     let shared = Arc::clone(import);
     let working = tokio::task::spawn_blocking(move || work(&shared));
     working.await.unwrap_or_else(|_| Err(ImportError::broken(&import.file, "its damage stopped the decoder")))
+}
+
+/// Reads a whole file without sending or writing anything, and checks what each row becomes. For fuzzing.
+pub(in crate::import) fn check_rows(
+    kind: RecordKind,
+    file: &Path,
+    mapping: RecordMapping,
+    now: DateTime<Utc>,
+) -> Result<RecordReport, ImportError> {
+    let import = RecordImport {
+        kind,
+        file: file.to_owned(),
+        mapping,
+        source_id: String::new(),
+        destination: String::new(),
+        rejects: None,
+        progress: None,
+        dry_run: true,
+        now,
+    };
+    let mut report = RecordReport::default();
+    for_each_row(&import, |_, _, built| {
+        report.lines += 1;
+        match built {
+            Ok(record) => {
+                assert!(record.bytes() <= MAX_BATCH_BYTES, "a record fits no batch");
+                report.records += 1;
+            }
+            Err((_, reason, _)) => *report.rejected.entry(reason).or_default() += 1,
+        }
+        Ok(true)
+    })?;
+    Ok(report)
 }
 
 /// Reads the whole file and counts what it holds.
@@ -221,10 +257,7 @@ fn read_batches(import: &RecordImport, sent_before: u64, batches: &mpsc::Sender<
             skipped += 1;
             return Ok(true);
         }
-        let bytes = match &record {
-            Record::Event(event) => event.encoded_len(),
-            Record::Product(product) => product.encoded_len(),
-        };
+        let bytes = record.bytes();
         let full = batch.records.len() == MAX_BATCH_EVENTS || batch.bytes + bytes > MAX_BATCH_BYTES;
         if full && batches.blocking_send(Read::Batch(std::mem::take(&mut batch))).is_err() {
             return Ok(false);

@@ -16,8 +16,8 @@ impl Bits {
         if text.len() > MAX_CHARS {
             return None;
         }
-        let sextets = text.bytes().map(sextet).collect::<Option<_>>()?;
-        Some(Self { sextets, at: 0 })
+        let sextets: Vec<u8> = text.bytes().map(|byte| SEXTETS[usize::from(byte)]).collect();
+        (!sextets.contains(&NONE)).then_some(Self { sextets, at: 0 })
     }
 
     /// Returns how many bits are left.
@@ -31,10 +31,14 @@ impl Bits {
             return None;
         }
         let mut number = 0;
-        for _ in 0..width {
-            let bit = self.sextets[self.at / 6] >> (5 - self.at % 6) & 1;
-            number = number << 1 | u64::from(bit);
-            self.at += 1;
+        let mut missing = width;
+        while missing > 0 {
+            let unread = 6 - self.at % 6;
+            let step = missing.min(unread);
+            let bits = u64::from(self.sextets[self.at / 6]) >> (unread - step) & ((1 << step) - 1);
+            number = number << step | bits;
+            self.at += step;
+            missing -= step;
         }
         Some(number)
     }
@@ -77,16 +81,26 @@ impl Bits {
     }
 }
 
-fn sextet(byte: u8) -> Option<u8> {
-    match byte {
-        b'A'..=b'Z' => Some(byte - b'A'),
-        b'a'..=b'z' => Some(byte - b'a' + 26),
-        b'0'..=b'9' => Some(byte - b'0' + 52),
-        b'-' | b'+' => Some(62),
-        b'_' | b'/' => Some(63),
-        _ => None,
+/// Stands for a character of no meaning.
+const NONE: u8 = 0xff;
+
+/// The meaning of every character.
+const SEXTETS: [u8; 256] = {
+    let mut sextets = [NONE; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        sextets[byte] = match byte as u8 {
+            letter @ b'A'..=b'Z' => letter - b'A',
+            letter @ b'a'..=b'z' => letter - b'a' + 26,
+            digit @ b'0'..=b'9' => digit - b'0' + 52,
+            b'-' | b'+' => 62,
+            b'_' | b'/' => 63,
+            _ => NONE,
+        };
+        byte += 1;
     }
-}
+    sextets
+};
 
 #[cfg(test)]
 pub(super) mod writing {

@@ -12,6 +12,7 @@ mod google;
 mod gpp;
 #[cfg(test)]
 mod laws;
+mod memory;
 mod policy;
 mod policy_check;
 mod refused;
@@ -27,4 +28,4 @@ pub(crate) use gate::{Gate, Outcome, Said, Stated, Subject, decide, decide_again
 pub(crate) use policy::{Policy, Unanswered};
 pub(crate) use policy_check::check as check_policy;
 pub(crate) use refused::Unread;
-pub(crate) use signals::read;
+pub(crate) use signals::{Statement, read};

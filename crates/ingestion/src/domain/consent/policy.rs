@@ -6,6 +6,7 @@ use proto::ingestion::v1::consent_mapping::Vocabulary;
 use proto::ingestion::v1::{ConsentDefault, ConsentPolicy};
 
 use super::country::{Country, named};
+use super::memory::Memory;
 use super::tables::{self, Purpose};
 use super::tcf::TcfRules;
 use crate::domain::limits::to_kind;
@@ -58,6 +59,8 @@ pub(crate) struct Policy {
     by_country: HashMap<Country, Unanswered>,
     otherwise: Unanswered,
     mappings: HashMap<(Vocabulary, String), Option<Purpose>>,
+    /// What TC strings say by this policy.
+    pub(super) tc_strings: Memory,
 }
 
 /// How long an event waits when the policy does not say, in seconds.

@@ -80,10 +80,14 @@ impl Reading {
     }
 
     fn tcf(&mut self, text: &str, basis: Basis, policy: &Policy) {
-        let Some(tc_string) = TcString::parse(text) else {
-            self.problems.push("tc_string is not a TC string of version 2");
-            return;
-        };
+        match policy.tc_strings.recall(text, |text| Self::of_tc_string(text, policy)) {
+            Some(said) => self.statements.extend(said.iter().map(|one| Statement { basis, ..one.clone() })),
+            None => self.problems.push("tc_string is not a TC string of version 2"),
+        }
+    }
+
+    fn of_tc_string(text: &str, policy: &Policy) -> Option<Vec<Statement>> {
+        let tc_string = TcString::parse(text)?;
         let mut tally = Tally::new();
         for number in 1..=24_u8 {
             let purpose = policy.purpose(Vocabulary::TcfPurpose, &number.to_string());
@@ -98,7 +102,9 @@ impl Reading {
         let updated = tc_string.updated_us / 1_000_000;
         let (cmp, list) = (tc_string.cmp_id, tc_string.vendor_list_version);
         let proof = format!("IAB TCF, CMP {cmp}, vendor list {list}, updated at {updated} s since 1970");
-        self.take(tally, basis, proof);
+        let mut reading = Self::default();
+        reading.take(tally, Basis::Tcf, proof);
+        Some(reading.statements)
     }
 
     fn gpp(&mut self, signals: &ConsentSignals, policy: &Policy) {

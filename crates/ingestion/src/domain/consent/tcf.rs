@@ -117,6 +117,8 @@ impl TcString {
 
 const VERSION: u64 = 2;
 const PUBLISHER_SEGMENT: u64 = 3;
+/// Vendors that are read at once; fewer than 64, so that no run of them fills a word.
+const WORD_BITS: u16 = 60;
 
 fn has(set: u32, number: u8) -> bool {
     (1..=32).contains(&number) && set >> (number - 1) & 1 == 1
@@ -181,14 +183,23 @@ fn vendors(bits: &mut Bits) -> Option<VendorSet> {
         return ranges(bits);
     }
     let mut ranges: Vec<(u16, u16)> = Vec::new();
-    for vendor in 1..=max {
-        if !bits.flag()? {
-            continue;
+    let mut read = 0;
+    while read < max {
+        let width = (max - read).min(WORD_BITS);
+        // The highest bit is that of the next vendor.
+        let mut word = bits.take(usize::from(width))? << (u64::BITS - u32::from(width));
+        let mut before = read;
+        while word != 0 {
+            let (zeros, ones) = (word.leading_zeros(), (word << word.leading_zeros()).leading_ones());
+            let first = before + zeros as u16 + 1;
+            before = first + ones as u16 - 1;
+            match ranges.last_mut() {
+                Some((_, last)) if *last == first - 1 => *last = before,
+                _ => ranges.push((first, before)),
+            }
+            word = word << zeros << ones;
         }
-        match ranges.last_mut() {
-            Some((_, last)) if *last == vendor - 1 => *last = vendor,
-            _ => ranges.push((vendor, vendor)),
-        }
+        read += width;
     }
     Some(VendorSet(ranges))
 }
@@ -231,6 +242,8 @@ fn publisher(bits: &mut Bits) -> Option<PublisherPurposes> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::super::bits::writing::Writer;
     use super::*;
 
@@ -316,6 +329,22 @@ mod tests {
         assert_eq!(allowed(vendor(6)), [1, 8], "purpose 3 is not allowed");
         assert_eq!(allowed(vendor(12)), [1, 3, 8]);
         assert_eq!(allowed(vendor(10)), [] as [u8; 0]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_field_of_bits_is_the_vendors_that_it_has(flags in prop::collection::vec(prop::bool::weighted(0.8), 0..400)) {
+            let writer = head(&[], &[]).put(flags.len() as u64, 16).put(0, 1);
+            let text = flags.iter().fold(writer, |writer, flag| writer.put(u64::from(*flag), 1)).encode();
+
+            let read = TcString::parse(&text).unwrap().vendors;
+
+            for (index, flag) in flags.iter().enumerate() {
+                prop_assert_eq!(read.contains(index as u16 + 1), *flag, "vendor {}", index + 1);
+            }
+            prop_assert_eq!(read.count(), flags.iter().filter(|flag| **flag).count());
+            prop_assert!(read.0.windows(2).all(|pair| pair[0].1 + 1 < pair[1].0), "ranges are as few as they can be");
+        }
     }
 
     #[test]
