@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use futures::{Stream, StreamExt};
 use kit::auth::{caller, scope};
+use kit::server::MessageRoom;
 use kit::status::unreadable;
 use kit::{Error, TenantId};
 use proto::ingestion::v1::{CollectStreamRequest, CollectStreamResponse};
@@ -20,12 +21,17 @@ pub(super) fn collect_stream(
     request: Request<Streaming<CollectStreamRequest>>,
 ) -> Result<impl Stream<Item = Result<CollectStreamResponse, Status>> + Send, Error> {
     let tenant = caller(&request, scope::EVENTS_WRITE)?.tenant;
+    let room = request.extensions().get::<MessageRoom>().cloned().unwrap_or_default();
     let acknowledgements = request
         .into_inner()
         .map(move |received| {
             let app = Arc::clone(&app);
             let tenant = tenant.clone();
-            async move { Ok(take(&app, &tenant, received.map_err(unreadable)?).await?) }
+            let held = room.take();
+            async move {
+                let _held = held;
+                Ok(take(&app, &tenant, received.map_err(unreadable)?).await?)
+            }
         })
         .buffered(BATCHES_IN_FLIGHT);
     Ok(acknowledgements)
