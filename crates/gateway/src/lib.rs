@@ -24,7 +24,7 @@ use kit::{
     auth::Authority,
     channel::{self, ChannelOptions, Credential},
     metrics::Metrics,
-    server::{Readiness, Services},
+    server::{BodyRoom, Readiness, Services},
 };
 use proto::gateway::v1::{
     access_service_server::AccessServiceServer, operations_service_server::OperationsServiceServer,
@@ -42,6 +42,9 @@ pub static MIGRATIONS: ::store::Migrations = ::store::migrations!("gateway");
 
 /// Name of this service, as credentials, logs and `comptoir-service` carry it.
 pub const NAME: &str = "gateway";
+
+/// Room for the calls of the API: enough for the largest JSON body, which is counted four times.
+const CALLS_ROOM_KIB: u32 = 98_304;
 
 /// What the gateway works with.
 pub struct Deps {
@@ -93,6 +96,8 @@ impl Gateway {
             ),
             service: Credential::service(&deps.authority, NAME),
             limits: Limits::new(deps.cache, &config.access),
+            receiving: BodyRoom::new(config.access.receive_kib),
+            receiving_calls: BodyRoom::new(CALLS_ROOM_KIB),
             upstreams: deps.upstreams,
             own,
             trusted_proxies: config.access.trusted_proxies,

@@ -10,21 +10,20 @@ use axum::{
     response::Response,
     routing::{get, post},
 };
-use bytes::Bytes;
-use http_body_util::{BodyExt, Limited};
 use kit::Error;
 use proto::ingestion::v1::{CollectHttpRequest, ingestion_service_client::IngestionServiceClient};
 use serde::Deserialize;
 use tonic::transport::server::TcpConnectInfo;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
-use super::{Gate, answer, answer::Failure};
+use super::{
+    Gate, answer,
+    answer::Failure,
+    receive::{Bounds, Received, receive},
+};
 
-/// Largest body as it comes over the wire, in bytes; ingestion bounds what it inflates to.
-const MAX_BODY: usize = 5 << 20;
-
-/// How long a client may take to send its body. Longer than the 15 s that the slowest SDK allows itself.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// As it comes over the wire; ingestion bounds what it inflates to.
+const BOUNDS: Bounds = Bounds { largest: 5 << 20, factor: 1 };
 
 #[derive(Deserialize)]
 struct Credentials {
@@ -83,10 +82,10 @@ async fn collect(
     let bearer = if authorization.is_empty() { &client_ip } else { &authorization };
     gate.limits.collect(&short_hash(bearer)).await?;
 
-    let body = read(body).await?;
+    let Received { bytes, room } = receive(&gate.receiving, &headers, body, &BOUNDS).await?;
     let request = CollectHttpRequest {
         route,
-        body,
+        body: bytes,
         content_encoding: text(&headers, &header::CONTENT_ENCODING),
         authorization,
         query_write_key: credentials.write_key.unwrap_or_default(),
@@ -94,7 +93,9 @@ async fn collect(
         user_agent: text(&headers, &header::USER_AGENT),
         origin: text(&headers, &header::ORIGIN),
     };
-    hand_in(&gate, request).await
+    let answer = hand_in(&gate, request).await;
+    drop(room);
+    answer
 }
 
 /// Hands a request to ingestion and returns its answer.
@@ -116,19 +117,6 @@ pub(super) async fn hand_in(gate: &Gate, request: CollectHttpRequest) -> Result<
         response_headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
     }
     Ok(response)
-}
-
-async fn read(body: Body) -> Result<Bytes, Error> {
-    let collected = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY).collect())
-        .await
-        .map_err(|_| Error::invalid("BODY_TIMEOUT", "the body did not arrive in time"))?;
-    match collected {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<http_body_util::LengthLimitError>() => {
-            Err(Error::invalid("BODY_TOO_LARGE", format!("the body is larger than {MAX_BODY} bytes")))
-        }
-        Err(_) => Err(Error::invalid("BODY_UNREADABLE", "the body broke off")),
-    }
 }
 
 /// Whatever keeps ingestion from answering, the client must come back with its events: never a 4xx, which SDKs drop.
