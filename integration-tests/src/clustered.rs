@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf};
 use chrono::{DateTime, Utc};
 use comptoir::{
     api::Api,
-    cluster::{Cluster, ClusterOptions, programs_beside_this_one},
+    cluster::{Cluster, ClusterOptions, SERVICES, programs_beside_this_one},
     platform::{Databases, settled},
     shop::Stage,
     web::Web,
@@ -74,6 +74,7 @@ impl Clustered {
         let cluster = Cluster::start(ClusterOptions {
             programs: programs_beside_this_one()?,
             folder: folder.path().to_owned(),
+            services: &SERVICES,
             postgres: postgres_server().filter(|_| engine == Engine::Postgres),
             redis: redis_server().filter(|_| engine == Engine::Postgres),
             settings: all_settings,

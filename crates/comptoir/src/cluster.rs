@@ -33,6 +33,8 @@ pub struct ClusterOptions {
     pub programs: PathBuf,
     /// Folder for logs and SQLite files.
     pub folder: PathBuf,
+    /// Which services run; [`SERVICES`] for all.
+    pub services: &'static [&'static str],
     /// A PostgreSQL server on which each service gets a fresh database; SQLite files when not given.
     pub postgres: Option<String>,
     /// A Redis server; counters in memory when not given.
@@ -67,10 +69,10 @@ impl Cluster {
             link_secret: draw(),
             options,
         };
-        for service in SERVICES {
+        for service in cluster.options.services {
             cluster.spawn(service)?;
         }
-        for service in SERVICES {
+        for service in cluster.options.services {
             cluster.wait_ready(service).await?;
         }
         Ok(cluster)
@@ -150,7 +152,7 @@ impl Cluster {
 
     /// Opens the services' databases for looking at them from outside.
     pub async fn databases(&self) -> Result<Databases, Error> {
-        let url = |service: &str| Secret::from(self.stores[service].as_str());
+        let url = |service: &str| Secret::from(self.stores.get(service).map_or("", String::as_str));
         let stores = Stores {
             gateway: url("gateway"),
             ingestion: url("ingestion"),
@@ -170,6 +172,11 @@ impl Cluster {
     /// Returns the CPU time that a service has used so far, in seconds.
     pub fn cpu_seconds(&self, service: &str) -> f64 {
         self.pid(service).map_or(0.0, cpu_seconds)
+    }
+
+    /// Returns the most memory that a service has had in use so far, in bytes.
+    pub fn peak_memory(&self, service: &str) -> u64 {
+        self.pid(service).map_or(0, peak_memory)
     }
 
     /// Stops every service and drops its database.
@@ -246,6 +253,14 @@ pub fn cpu_seconds(pid: u32) -> f64 {
     (ticks(11) + ticks(12)) / TICKS_PER_SECOND
 }
 
+/// Returns the most memory that a process has had in use so far (its resident set), in bytes; 0 when it cannot be read.
+pub fn peak_memory(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let peak =
+        status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    peak.unwrap_or(0) * 1024
+}
+
 /// Reserves a free port for each service. All are held until all are drawn, so that none comes twice.
 fn free_addresses() -> Result<BTreeMap<&'static str, SocketAddr>, Error> {
     let mut held = Vec::new();
@@ -260,7 +275,7 @@ fn free_addresses() -> Result<BTreeMap<&'static str, SocketAddr>, Error> {
 
 async fn make_stores(options: &ClusterOptions) -> Result<BTreeMap<&'static str, String>, Error> {
     let mut stores = BTreeMap::new();
-    for service in SERVICES {
+    for service in options.services {
         let url = match &options.postgres {
             None => format!("sqlite:{}", options.folder.join(format!("{service}.db")).display()),
             Some(server) => {
@@ -270,7 +285,7 @@ async fn make_stores(options: &ClusterOptions) -> Result<BTreeMap<&'static str, 
                 format!("{head}/{name}")
             }
         };
-        stores.insert(service, url);
+        stores.insert(*service, url);
     }
     Ok(stores)
 }

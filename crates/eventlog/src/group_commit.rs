@@ -1,7 +1,7 @@
 //! Group commit: one transaction serves everybody who waits at that moment.
 
 use std::future::Future;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -72,6 +72,8 @@ struct Shared {
     entered: AtomicU64,
     /// When the transaction that is being written began.
     began: Mutex<Option<Instant>>,
+    /// Whether the last transaction failed, or there was none so far.
+    in_doubt: AtomicBool,
 }
 
 /// Room for what is to wait; given back when it is answered.
@@ -113,6 +115,7 @@ impl<T: Send + 'static, R: Send + 'static> GroupCommit<T, R> {
             queue_weight,
             entered: AtomicU64::new(0),
             began: Mutex::new(None),
+            in_doubt: AtomicBool::new(true),
         });
         let lanes = (main_waiting, side_waiting);
         let committer = Committer::new(db, handler, lanes, options.transaction_weight, Arc::clone(&shared));
@@ -203,5 +206,16 @@ impl<T: Send + 'static, R: Send + 'static> GroupCommit<T, R> {
     pub fn committing_for(&self) -> Duration {
         let began = *self.shared.began.lock().unwrap_or_else(PoisonError::into_inner);
         began.map(|began| began.elapsed()).unwrap_or_default()
+    }
+
+    /// Whether it is open if anything can be committed: the last transaction failed, or there was none so far. For
+    /// readiness, which then has to try.
+    pub fn is_in_doubt(&self) -> bool {
+        self.shared.in_doubt.load(Ordering::SeqCst)
+    }
+
+    /// Ends the doubt, when a transaction has been committed by other means.
+    pub fn reassure(&self) {
+        self.shared.in_doubt.store(false, Ordering::SeqCst);
     }
 }

@@ -60,6 +60,9 @@ pub struct AccessConfig {
     /// Collector requests per second and write key, or per client address where the key stands in the body. 0 means no
     /// limit.
     pub collects_per_second: u32,
+    /// How much the collector receives at once, in KiB of request bodies: more is told to come again. Memory is about twice
+    /// that. 8192 or more.
+    pub receive_kib: u32,
     /// How long a revoked key may still work, and how long what a source allows pages may be the old, in seconds.
     pub key_cache_seconds: u64,
     /// How many proxies in front of the gateway append to `X-Forwarded-For`. 0 ignores the header.
@@ -72,6 +75,7 @@ impl Default for AccessConfig {
             operator_key: Secret::default(),
             calls_per_second: 2_000,
             collects_per_second: 5_000,
+            receive_kib: 49_152,
             key_cache_seconds: 5,
             trusted_proxies: 0,
         }

@@ -24,7 +24,7 @@ use kit::{
     auth::Authority,
     channel::{self, ChannelOptions, Credential},
     metrics::Metrics,
-    server::{Readiness, Services},
+    server::{BodyRoom, Readiness, Services},
 };
 use prometheus_client::metrics::counter::Counter;
 use proto::gateway::v1::{
@@ -43,6 +43,9 @@ pub static MIGRATIONS: ::store::Migrations = ::store::migrations!("gateway");
 
 /// Name of this service, as credentials, logs and `comptoir-service` carry it.
 pub const NAME: &str = "gateway";
+
+/// Room for the calls of the API: enough for the largest JSON body, which is counted four times.
+const CALLS_ROOM_KIB: u32 = 98_304;
 
 /// What the gateway works with.
 pub struct Deps {
@@ -99,6 +102,8 @@ impl Gateway {
             ),
             service: Credential::service(&deps.authority, NAME),
             limits: Limits::new(deps.cache, &config.access),
+            receiving: BodyRoom::new(config.access.receive_kib),
+            receiving_calls: BodyRoom::new(CALLS_ROOM_KIB),
             upstreams: deps.upstreams,
             own,
             trusted_proxies: config.access.trusted_proxies,

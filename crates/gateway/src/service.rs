@@ -1,6 +1,6 @@
 use ::store::{Cache, Db, OpenOptions};
 use kit::{
-    Error,
+    Error, Violations,
     binary::{Process, Service, ServiceConfig},
     channel::{self, Channel, ChannelOptions, Credential},
     config::{AuthConfig, ClockConfig, ServerConfig, StoreConfig, TelemetryConfig},
@@ -28,6 +28,10 @@ impl ServiceConfig for Config {
 
     fn clock(&self) -> &ClockConfig {
         &self.clock
+    }
+
+    fn validate(&self, violations: &mut Violations) {
+        violations.check(self.access.receive_kib >= 8_192, "access.receive_kib", "must be 8192 or more");
     }
 }
 

@@ -1,8 +1,10 @@
 //! What every RPC of this service works with.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use eventlog::EventLog;
+use kit::server::BodyRoom;
 use kit::{Clock, TenantId};
 use store::Db;
 
@@ -26,6 +28,10 @@ pub(crate) struct App {
     pub(crate) log: EventLog,
     pub(crate) tail: Tail,
     pub(crate) quotas: Quotas,
+    /// Room for what is received, until it is answered.
+    pub(crate) receiving: BodyRoom,
+    /// How long a transaction may take before the store counts as slow.
+    pub(crate) slow_store: Duration,
     /// How long a dead letter is kept, in microseconds; `None` for ever.
     pub(crate) dead_letter_life_us: Option<i64>,
 }

@@ -50,6 +50,10 @@ pub struct CollectConfig {
     pub partitions: u32,
     /// How much may wait to be committed, in KiB of serialised events; more is refused for the moment. 1024 or more.
     pub queue_kib: u32,
+    /// How much is received at once, in KiB of messages, and as much again of what they become when they are read: calls
+    /// that bring more are refused for the moment. Streams, which wait, have as much for themselves. 32768, what the
+    /// largest message becomes, or more.
+    pub receive_kib: u32,
     /// How long a write key or a source is used without asking the store again, in milliseconds. A key that is revoked
     /// at one replica ends at the others within this time. At most 60000.
     pub source_cache_ms: u64,
@@ -57,7 +61,7 @@ pub struct CollectConfig {
     /// 3650.
     pub dead_letter_days: u32,
     /// A transaction that has been going on for so many seconds says that the store is slow: what comes then is told to
-    /// come again, while its sender still listens. 1 to 3600.
+    /// come again, while its sender still listens. A connection to the store is waited for as long. 1 to 3600.
     pub slow_store_seconds: u32,
 }
 
@@ -68,6 +72,7 @@ impl Default for CollectConfig {
             dedupe_memory_mib: 256,
             partitions: 8,
             queue_kib: 65_536,
+            receive_kib: 32_768,
             source_cache_ms: 2_000,
             dead_letter_days: 365,
             slow_store_seconds: 5,
@@ -87,6 +92,11 @@ impl CollectConfig {
     /// How long a dead letter is kept, in microseconds; `None` for ever.
     pub(crate) fn dead_letter_life_us(&self) -> Option<i64> {
         (self.dead_letter_days > 0).then(|| i64::from(self.dead_letter_days) * 24 * 3_600 * 1_000_000)
+    }
+
+    /// How long a transaction may take before the store counts as slow.
+    pub(crate) fn slow_store(&self) -> Duration {
+        Duration::from_secs(self.slow_store_seconds.into())
     }
 
     pub(crate) fn source_cache_ttl(&self) -> Duration {
@@ -174,6 +184,7 @@ impl ServiceConfig for Config {
         violations.check((1..=65_536).contains(&memory), "collect.dedupe_memory_mib", "must be 1 to 65536");
         violations.check((1..=1024).contains(&collect.partitions), "collect.partitions", "must be 1 to 1024");
         violations.check(collect.queue_kib >= 1024, "collect.queue_kib", "must be 1024 or more");
+        violations.check(collect.receive_kib >= 32_768, "collect.receive_kib", "must be 32768 or more");
         violations.check(collect.source_cache_ms <= 60_000, "collect.source_cache_ms", "must be at most 60000");
         let is_bounded = (1..=3_600).contains(&collect.slow_store_seconds);
         violations.check(is_bounded, "collect.slow_store_seconds", "must be 1 to 3600");

@@ -1,13 +1,12 @@
 //! Putting the service together.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use eventlog::{EventLog, LogOptions, RetentionConfig};
 use kit::auth::Authority;
 use kit::binary::Process;
 use kit::metrics::Metrics;
-use kit::server::{Readiness, ReadyHandle, Services};
+use kit::server::{Metering, Readiness, ReadyHandle, ReceiveRoom, Services};
 use kit::shutdown::Shutdown;
 use kit::{Clock, Error};
 use proto::ingestion::v1::consent_service_server::ConsentServiceServer;
@@ -94,6 +93,7 @@ impl Ingestion {
         let tail = Tail::default();
         let tuning = Tuning { memory_bytes: config.collect.dedupe_memory_bytes(), ..Tuning::default() };
         let (window, merger) = Window::new(db.clone(), tuning);
+        let receiving = ReceiveRoom::new(config.collect.receive_kib);
         let parts = IntakeParts {
             db: db.clone(),
             log: log.clone(),
@@ -104,13 +104,15 @@ impl Ingestion {
             dedupe_window_us,
             sealer: Arc::clone(&sealer),
             queue_weight: config.collect.queue_kib as usize,
-            slow_commit: Duration::from_secs(config.collect.slow_store_seconds.into()),
+            slow_commit: config.collect.slow_store(),
         };
         let app = Arc::new(App {
             directory: Directory::new(db.clone(), config.collect.source_cache_ttl(), enricher),
             intake: Intake::spawn(parts, &shutdown),
             metrics: counted,
             quotas: Quotas::new(cache),
+            receiving: receiving.decoded.clone(),
+            slow_store: config.collect.slow_store(),
             dead_letter_life_us: config.collect.dead_letter_life_us(),
             log: log.clone(),
             tail,
@@ -124,7 +126,13 @@ impl Ingestion {
 
         let rpc = Rpc::new(Arc::clone(&app));
         let largest = kit::MAX_MESSAGE_BYTES;
+        let metering = Metering {
+            calls: receiving,
+            streams: ReceiveRoom::new(config.collect.receive_kib),
+            streaming: &["/comptoir.ingestion.v1.IngestionService/CollectStream"],
+        };
         let routes = Services::new("ingestion", authority, metrics, readiness)
+            .metered(metering)
             .add(IngestionServiceServer::new(rpc.clone()).max_decoding_message_size(largest))
             .add(SourceServiceServer::new(rpc.clone()).max_decoding_message_size(largest))
             .add(ConsentServiceServer::new(rpc.clone()).max_decoding_message_size(largest))
@@ -185,6 +193,9 @@ impl kit::binary::Service for Ingestion {
 }
 
 async fn open(config: &Config) -> Result<Db, Error> {
-    let options = OpenOptions { max_connections: config.store.max_connections, ..OpenOptions::default() };
+    // Whoever sends events must hear that they cannot be taken while it still listens.
+    let acquire_timeout = config.collect.slow_store();
+    let options =
+        OpenOptions { max_connections: config.store.max_connections, acquire_timeout, ..OpenOptions::default() };
     Ok(Db::open(config.store.url.expose(), options).await?)
 }

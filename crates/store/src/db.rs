@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{PgPool, SqlitePool};
+use sqlx::{Connection, PgPool, SqlitePool};
 
 use crate::{Error, Tx};
 
@@ -53,6 +53,7 @@ impl Default for OpenOptions {
 }
 
 const STATEMENT_CACHE: usize = 500;
+/// How long SQLite waits for another process that writes, no longer than for a connection.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Db {
@@ -119,7 +120,7 @@ impl SqliteDb {
             .journal_mode(SqliteJournalMode::Wal)
             // What is acknowledged survives a power cut.
             .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(BUSY_TIMEOUT)
+            .busy_timeout(BUSY_TIMEOUT.min(options.acquire_timeout))
             .statement_cache_capacity(STATEMENT_CACHE)
             // Batches of the log are blobs of about 100 KB: larger pages, and fewer checkpoints.
             .page_size(8_192)
@@ -136,6 +137,9 @@ impl SqliteDb {
             .idle_timeout(None)
             .max_lifetime(None)
             .test_before_acquire(false)
+            // A full disk ends a transaction inside SQLite; the rollback that follows fails, and the driver counts the
+            // transaction as open for good. Such a connection is replaced, or nothing could ever be written again.
+            .before_acquire(|connection, _| Box::pin(async { Ok(!connection.is_in_transaction()) }))
             .connect_with(connect.clone().pragma("cache_size", cache(options.sqlite_cache_kib)))
             .await?;
         let readers = SqlitePoolOptions::new()

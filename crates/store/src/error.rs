@@ -104,7 +104,8 @@ fn kind(error: &sqlx::Error) -> Kind {
         | sqlx::Error::Tls(_)
         | sqlx::Error::PoolTimedOut
         | sqlx::Error::PoolClosed
-        | sqlx::Error::WorkerCrashed => Kind::Unavailable,
+        | sqlx::Error::WorkerCrashed
+        | sqlx::Error::BeginFailed => Kind::Unavailable,
         sqlx::Error::Database(database) if database.is_unique_violation() => Kind::Conflict,
         sqlx::Error::Database(database) => match database.code() {
             Some(code) if is_transient_code(&code) => Kind::Unavailable,

@@ -234,6 +234,46 @@ async fn readers_of_sqlite_cannot_write_and_its_settings_are_durable() {
     }
 }
 
+/// Lets the file of the connection that writes grow by so many pages at most, or without limit.
+async fn limit_growth(tx: &mut Tx, pages: Option<i64>) {
+    let store::Connection::Sqlite(connection) = tx.connection() else { panic!("it is SQLite") };
+    let now: i64 = sqlx::query_scalar("PRAGMA page_count").fetch_one(&mut *connection).await.unwrap();
+    let limit = pages.map_or(1 << 30, |pages| now + pages);
+    let statement = sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {limit}"));
+    sqlx::raw_sql(statement).execute(connection).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_full_disk_is_told_and_writes_go_on_once_there_is_space() {
+    let db = store::testing::sqlite(&[&THINGS]).await;
+    // A statement of one row, after which SQLite ends the transaction by itself, and one of many, which it undoes alone.
+    for (round, rows) in [(0, 1), (1, 1), (2, 50), (3, 50), (4, 1)] {
+        let write = async |thing_id: &str, growth: Option<i64>| {
+            let mut tx = db.begin().await?;
+            limit_growth(&mut tx, growth).await;
+            for part in 0..4 {
+                let mut insert = QueryBuilder::new("INSERT INTO things (thing_id, count, body) ");
+                insert.push_values(0..rows, |mut row, number| {
+                    row.push_bind(format!("{thing_id}-{part}-{number}")).push_bind(0_i64).push_bind(vec![1; 100_000]);
+                });
+                let store::Connection::Sqlite(connection) = tx.connection() else { panic!("it is SQLite") };
+                insert.build().execute(connection).await?;
+            }
+            tx.commit().await
+        };
+
+        let refused = write("refused", Some(5)).await.unwrap_err();
+        let Error::Unavailable(cause) = &refused else { panic!("{refused:?}") };
+        let error = cause.downcast_ref::<sqlx::Error>().and_then(sqlx::Error::as_database_error);
+        let code = error.and_then(|error| error.code());
+        assert_eq!(code.as_deref(), Some("13"), "it is SQLITE_FULL");
+
+        write(&format!("kept-{round}"), None).await.unwrap();
+        assert_eq!(count(&db, "refused-0-0").await, None);
+        assert_eq!(count(&db, &format!("kept-{round}-3-0")).await, Some(0));
+    }
+}
+
 #[tokio::test]
 async fn urls_that_cannot_work_are_refused() {
     for url in ["mysql://localhost/x", "sqlite::memory:", "things.db"] {

@@ -1,6 +1,6 @@
 //! Mapping files: which column is what, and how it is written.
 
-use std::path::Path;
+use std::{fs::File, io::Read, path::Path};
 
 use proto::event::v1::{Medium, Party, Provenance};
 use serde::{Deserialize, Deserializer};
@@ -9,6 +9,12 @@ use super::ImportError;
 
 /// Largest mapping file, in bytes: it is written by hand.
 const MAX_MAPPING_BYTES: u64 = 64 * 1024;
+/// Longest value that is the same in every row, in characters: it comes again with each.
+const MAX_CONSTANT_CHARS: usize = 1_000;
+/// Longest pattern of dates, in bytes: every row is read by it.
+const MAX_PATTERN_BYTES: usize = 100;
+/// Most faults told of at once.
+const MAX_FAULTS: usize = 20;
 
 /// How the columns of a file of order lines are to be read. One row is one line of an order.
 #[derive(Debug, Clone, Deserialize)]
@@ -110,6 +116,16 @@ impl<'de> Deserialize<'de> for Source {
     }
 }
 
+impl Source {
+    pub(super) fn check(&self, key: &str, faults: &mut Vec<String>) {
+        if let Self::Constant(value) = self
+            && value.chars().count() > MAX_CONSTANT_CHARS
+        {
+            faults.push(format!("{key}: must be at most {MAX_CONSTANT_CHARS} characters"));
+        }
+    }
+}
+
 /// How values are written.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -145,7 +161,9 @@ impl Formats {
         if self.decimal_separator.is_ascii_alphanumeric() || "+-".contains(self.decimal_separator) {
             faults.push("formats.decimal_separator: must be neither a letter, a digit nor a sign".into());
         }
-        if let Some(pattern) = &self.date
+        if self.date.as_ref().is_some_and(|pattern| pattern.len() > MAX_PATTERN_BYTES) {
+            faults.push(format!("formats.date: must be at most {MAX_PATTERN_BYTES} bytes"));
+        } else if let Some(pattern) = &self.date
             && chrono::format::StrftimeItems::new(pattern).any(|item| matches!(item, chrono::format::Item::Error))
         {
             faults.push(format!("formats.date: {pattern} is not a strftime pattern"));
@@ -159,13 +177,26 @@ pub(super) fn is_kind(word: &str) -> bool {
     (1..=64).contains(&word.len()) && word.bytes().all(is_kind_byte)
 }
 
-/// Reads a mapping file, which is no larger than a person writes.
+/// Reads a mapping file, which is no larger than a person writes: what a device or a pipe says of its size is nothing.
 pub(super) fn read_text(path: &Path) -> Result<String, ImportError> {
-    let size = std::fs::metadata(path).map_err(|error| ImportError::unreadable(path, error))?.len();
-    if size > MAX_MAPPING_BYTES {
+    let unreadable = |error| ImportError::unreadable(path, error);
+    let mut text = String::new();
+    let mut limited = File::open(path).map_err(unreadable)?.take(MAX_MAPPING_BYTES + 1);
+    limited.read_to_string(&mut text).map_err(unreadable)?;
+    if text.len() as u64 > MAX_MAPPING_BYTES {
         return Err(ImportError::Mapping(format!("{} is larger than {MAX_MAPPING_BYTES} bytes", path.display())));
     }
-    std::fs::read_to_string(path).map_err(|error| ImportError::unreadable(path, error))
+    Ok(text)
+}
+
+/// Returns what is wrong with a mapping as one error: the first faults, and how many more there are.
+pub(super) fn refuse(mut faults: Vec<String>) -> Result<(), ImportError> {
+    let more = faults.len().saturating_sub(MAX_FAULTS);
+    faults.truncate(MAX_FAULTS);
+    if more > 0 {
+        faults.push(format!("and {more} more"));
+    }
+    if faults.is_empty() { Ok(()) } else { Err(ImportError::Mapping(faults.join("; "))) }
 }
 
 /// Reads TOML, as long as a person writes: the parser recurses over faults, and so many of them overflow the stack.
@@ -297,13 +328,16 @@ impl Mapping {
         {
             faults.push(format!("columns.currency: {currency} is not an ISO 4217 code such as EUR"));
         }
-        if faults.is_empty() { Ok(()) } else { Err(ImportError::Mapping(faults.join("; "))) }
+        for (key, source) in self.sources() {
+            source.check(key, &mut faults);
+        }
+        refuse(faults)
     }
 
-    /// Returns the columns that the file must have, with the key that names each.
-    pub fn wanted_columns(&self) -> Vec<(&'static str, &str)> {
+    /// Returns every source with the key that names it.
+    fn sources(&self) -> impl Iterator<Item = (&'static str, &Source)> {
         let columns = &self.columns;
-        let required = [
+        let all = [
             ("columns.order", Some(&columns.order)),
             ("columns.customer", Some(&columns.customer)),
             ("columns.product", Some(&columns.product)),
@@ -316,13 +350,16 @@ impl Mapping {
             ("columns.country", columns.country.as_ref()),
             ("columns.email", columns.email.as_ref()),
         ];
-        required
-            .into_iter()
-            .filter_map(|(key, source)| match source {
-                Some(Source::Column(name)) => Some((key, name.as_str())),
-                _ => None,
-            })
-            .collect()
+        all.into_iter().filter_map(|(key, source)| Some((key, source?)))
+    }
+
+    /// Returns the columns that the file must have, with the key that names each.
+    pub fn wanted_columns(&self) -> Vec<(&'static str, &str)> {
+        let named = self.sources().filter_map(|(key, source)| match source {
+            Source::Column(name) => Some((key, name.as_str())),
+            Source::Constant(_) => None,
+        });
+        named.collect()
     }
 }
 

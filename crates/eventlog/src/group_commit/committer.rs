@@ -1,5 +1,6 @@
 //! The task that commits.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
@@ -101,6 +102,7 @@ impl<T: Send, R: Send, H: Handler<T, R>> Committer<T, R, H> {
         self.note_begin(Some(Instant::now()));
         let outcome = self.commit(items).await;
         self.note_begin(None);
+        self.shared.in_doubt.store(outcome.is_err(), Ordering::SeqCst);
         match outcome {
             Ok(outcomes) if outcomes.len() == answers.len() => {
                 self.handler.committed();

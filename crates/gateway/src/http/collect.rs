@@ -10,8 +10,6 @@ use axum::{
     response::Response,
     routing::{get, post},
 };
-use bytes::Bytes;
-use http_body_util::{BodyExt, Limited};
 use kit::Error;
 use proto::ingestion::v1::{
     CollectHttpRequest, Verdict, ingestion_service_client::IngestionServiceClient, verdict::Outcome,
@@ -22,14 +20,12 @@ use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 use super::{
     Gate, answer,
     answer::Failure,
+    receive::{Bounds, Received, receive},
     sources::{admits, named_key},
 };
 
-/// Largest body as it comes over the wire, in bytes; ingestion bounds what it inflates to.
-const MAX_BODY: usize = 5 << 20;
-
-/// How long a client may take to send its body. Longer than the 15 s that the slowest SDK allows itself.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// As it comes over the wire; ingestion bounds what it inflates to.
+const BOUNDS: Bounds = Bounds { largest: 5 << 20, factor: 1 };
 
 /// Says which events of a request were kept as dead letters: `1=NAME_MISSING, 4=TIME_INVALID`. SDKs want the body to be the same always.
 const QUARANTINED: HeaderName = HeaderName::from_static("comptoir-quarantined");
@@ -101,10 +97,10 @@ async fn collect(
         gate.retried_requests.inc();
     }
 
-    let body = read(body).await?;
+    let Received { bytes, room } = receive(&gate.receiving, &headers, body, &BOUNDS).await?;
     let request = CollectHttpRequest {
         route: route(&uri).to_owned(),
-        body,
+        body: bytes,
         content_encoding: text(&headers, &header::CONTENT_ENCODING),
         authorization,
         query_write_key: named_key(&uri).unwrap_or_default(),
@@ -113,7 +109,9 @@ async fn collect(
         origin: text(&headers, &header::ORIGIN),
         from_visitor: false,
     };
-    hand_in(&gate, request).await
+    let answer = hand_in(&gate, request).await;
+    drop(room);
+    answer
 }
 
 /// Returns the last part of a path: the rest is the same for all.
@@ -157,19 +155,6 @@ fn quarantined(verdicts: &[Verdict]) -> Option<HeaderValue> {
         list.push("...".to_owned());
     }
     if list.is_empty() { None } else { HeaderValue::try_from(list.join(", ")).ok() }
-}
-
-async fn read(body: Body) -> Result<Bytes, Error> {
-    let collected = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY).collect())
-        .await
-        .map_err(|_| Error::invalid("BODY_TIMEOUT", "the body did not arrive in time"))?;
-    match collected {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<http_body_util::LengthLimitError>() => {
-            Err(Error::invalid("BODY_TOO_LARGE", format!("the body is larger than {MAX_BODY} bytes")))
-        }
-        Err(_) => Err(Error::invalid("BODY_UNREADABLE", "the body broke off")),
-    }
 }
 
 /// Whatever keeps ingestion from answering, the client must come back with its events: never a 4xx, which SDKs drop.

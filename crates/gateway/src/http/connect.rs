@@ -10,17 +10,24 @@ use axum::{
     response::Response,
 };
 use bytes::{BufMut, Bytes, BytesMut};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Full};
 use kit::Error;
 use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, MethodDescriptor, SerializeOptions};
 use serde_json::{Value, json};
 use tonic::{Code, Status};
 
-use super::{Gate, answer, forward};
+use super::{
+    Gate, answer, forward,
+    receive::{Bounds, Received, receive},
+};
 
-/// Largest body, in bytes.
-const MAX_BODY: usize = 16 << 20;
+/// Largest body as a call; a message read from JSON takes up a few times its text.
+const BOUNDS: Bounds = Bounds { largest: 16 << 20, factor: 4 };
+
+/// Most values in a JSON body, and what each takes up while it is read.
+const MAX_PARTS: usize = 500_000;
+const PART_BYTES: usize = 128;
 
 /// Reasons that are told as 413.
 const BODY_TOO_LARGE: &str = "BODY_TOO_LARGE";
@@ -63,7 +70,16 @@ async fn answer_call(gate: &Gate, request: Request, content_type: &str) -> Resul
     }
 
     let (head, body) = request.into_parts();
-    let body = read(body).await?;
+    // Nobody's bodies are received before it is known who calls.
+    gate.authenticator.identify(forward::authorization(&head.headers)).await?;
+    let Received { bytes: body, mut room } = receive(&gate.receiving_calls, &head.headers, body, &BOUNDS).await?;
+    if codec == Codec::Json {
+        let parts = parts(&body);
+        if parts > MAX_PARTS {
+            return Err(Error::invalid(MESSAGE_TOO_LARGE, "the message holds too many parts").into());
+        }
+        room.grow_to(body.len() * BOUNDS.factor + parts * PART_BYTES)?;
+    }
     let message = match codec {
         Codec::Proto => body,
         Codec::Json => read_json(&method, &body)?,
@@ -87,14 +103,9 @@ async fn answer_call(gate: &Gate, request: Request, content_type: &str) -> Resul
     Ok(response)
 }
 
-async fn read(body: Body) -> Result<Bytes, Error> {
-    match Limited::new(body, MAX_BODY).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => {
-            Err(Error::invalid(BODY_TOO_LARGE, format!("the body is larger than {MAX_BODY} bytes")))
-        }
-        Err(_) => Err(Error::invalid("BODY_UNREADABLE", "the body broke off")),
-    }
+/// Returns how many values JSON holds, or more: two or three bytes can be a value that takes up a hundred when it is read.
+fn parts(json: &[u8]) -> usize {
+    json.iter().filter(|byte| matches!(byte, b',' | b'{' | b'[')).count()
 }
 
 fn find_method(path: &str) -> Result<MethodDescriptor, Error> {

@@ -1,11 +1,11 @@
 //! gRPC, forwarded as bytes: only the path, the credential and the metadata are looked at.
 
-use axum::http::{HeaderValue, Request, Response, header};
+use axum::http::{HeaderMap, HeaderValue, Request, Response, header};
 use kit::{Error, channel::SERVICE_METADATA};
 use tonic::{Status, body::Body};
 use tower::ServiceExt;
 
-use super::Gate;
+use super::{Gate, receive::passed_on};
 
 /// Metadata by which a service names the tenant it acts for. Only tokens of our services may carry it.
 const TENANT_METADATA: &str = kit::auth::TENANT_METADATA;
@@ -36,16 +36,21 @@ async fn admit(gate: &Gate, mut request: Request<Body>) -> Result<Response<Body>
     let upstream =
         upstream.ok_or_else(|| Error::not_found("METHOD_NOT_FOUND", "no service answers this method"))?.clone();
 
-    let authorization = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let context = gate.authenticator.identify(authorization).await?;
+    let context = gate.authenticator.identify(authorization(request.headers())).await?;
     if !context.service {
         gate.limits.call(&context.subject).await?;
         request.headers_mut().remove(TENANT_METADATA);
         let token = format!("Bearer {}", gate.authenticator.token(&context));
         let token = HeaderValue::try_from(token).map_err(Error::internal)?;
         request.headers_mut().insert(header::AUTHORIZATION, token);
+        let (head, body) = request.into_parts();
+        request = Request::from_parts(head, passed_on(&gate.receiving_calls, body)?);
     }
     Ok(send(&upstream, request).await)
+}
+
+pub(super) fn authorization(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok())
 }
 
 async fn send(channel: &kit::channel::Channel, request: Request<Body>) -> Response<Body> {

@@ -7,6 +7,7 @@ mod documents;
 mod forward;
 mod links;
 mod pixel;
+mod receive;
 mod script;
 mod sources;
 mod trace;
@@ -25,6 +26,7 @@ use axum::{
 use kit::{
     Error,
     channel::{Channel, Credential},
+    server::BodyRoom,
 };
 use tonic::transport::server::TcpConnectInfo;
 use tonic_web::GrpcWebLayer;
@@ -42,6 +44,10 @@ pub(crate) struct Gate {
     /// The gateway's own credential, for calls it makes itself.
     pub(crate) service: Credential,
     pub(crate) limits: Limits,
+    /// Room for the bodies of the collector.
+    pub(crate) receiving: BodyRoom,
+    /// Room for the calls of the API: a flood of events leaves it to those who administer.
+    pub(crate) receiving_calls: BodyRoom,
     pub(crate) upstreams: Upstreams,
     /// The gateway's own gRPC services.
     pub(crate) own: Channel,

@@ -15,6 +15,11 @@ pub(crate) enum InflateError {
     TooLarge,
 }
 
+/// Whether a body under this `Content-Encoding` has to be inflated.
+pub(crate) fn is_compressed(encoding: &str) -> bool {
+    !matches!(encoding.trim().to_ascii_lowercase().as_str(), "" | "identity")
+}
+
 /// Returns what `body` holds under a `Content-Encoding`; `None` when it is not compressed. Never makes more than
 /// `limit` bytes, whatever is inside.
 pub(crate) fn inflate(body: &[u8], encoding: &str, limit: usize) -> Result<Option<Vec<u8>>, InflateError> {

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use proto::ingestion::v1::{CollectHttpRequest, CollectHttpResponse, Verdict};
+use store::Error;
 
 use super::answer::{Refusal, success};
 use super::segment::read_all;
 use super::write_key::basic_key;
 use crate::app::App;
-use crate::domain::inflate::{InflateError, inflate};
+use crate::domain::inflate::{InflateError, inflate, is_compressed};
 use crate::domain::json_scan::mend_escapes;
 use crate::domain::limits::MAX_BODY_BYTES;
 use crate::domain::segment::{BodyError, Route, split};
@@ -37,6 +38,7 @@ async fn take(app: &App, mut request: CollectHttpRequest) -> Result<Vec<Verdict>
     if route == Route::Metrics {
         return Ok(Vec::new());
     }
+    app.intake.require_pace().map_err(|error| Refusal::not_stored(&error))?;
     // A key in the header is known before the body is worth any work.
     let source_by_header = match basic_key(&request.authorization) {
         Some(key) => Some(open(app, &key).await?),
@@ -46,7 +48,15 @@ async fn take(app: &App, mut request: CollectHttpRequest) -> Result<Vec<Verdict>
         return Err(Refusal::over_quota(wait));
     }
 
+    // What is inside a compressed body is not known before it is inflated.
+    let mut room = match is_compressed(&request.content_encoding) {
+        true => Some(app.receiving.take(MAX_BODY_BYTES).map_err(|_| Refusal::not_stored(&Error::Overloaded))?),
+        false => None,
+    };
     let body = readable_body(std::mem::take(&mut request.body), &request.content_encoding)?;
+    if let Some(room) = &mut room {
+        room.shrink_to(body.len());
+    }
     let text = text_of(&body)?;
     let parts = split(route, text).map_err(body_refusal)?;
     let source = match source_by_header {

@@ -52,6 +52,9 @@ async fn read(
     when_busy: WhenBusy,
 ) -> Result<Submission, kit::Error> {
     check(&request)?;
+    if when_busy == WhenBusy::Refuse {
+        app.intake.require_pace().map_err(|error| not_taken(app, error))?;
+    }
     let source = app.source(tenant, &request.source_id).await?;
     draw(app, &source, &request.events, when_busy).await?;
     let received_us = app.clock.now_us();

@@ -68,6 +68,7 @@ fn sources() -> [Source; 2] {
     let open = SourceProfile {
         tenant: "shop".try_into().expect("a tenant's name"),
         source_id: "s-1".to_owned(),
+        name: "site".to_owned(),
         party: Party::First,
         medium: Medium::Online,
         default_currency: None,

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use futures::{Stream, StreamExt};
 use kit::auth::{caller, scope};
+use kit::server::MessageRoom;
 use kit::status::unreadable;
 use kit::{Error, TenantId};
 use proto::ingestion::v1::{CollectResponse, CollectStreamRequest, CollectStreamResponse};
@@ -21,13 +22,19 @@ pub(super) fn collect_stream(
     request: Request<Streaming<CollectStreamRequest>>,
 ) -> Result<impl Stream<Item = Result<CollectStreamResponse, Status>> + Send, Error> {
     let tenant = caller(&request, scope::EVENTS_WRITE)?.tenant;
+    let room = request.extensions().get::<MessageRoom>().cloned().unwrap_or_default();
     let mut received = request.into_inner();
     // One after the other into the queue, so that no batch overtakes another; only their answers are awaited together.
     let batches = async_stream::stream! {
         while let Some(next) = received.next().await {
+            let held = room.take();
             let enqueued = enqueue(&app, &tenant, next).await;
             let is_last = enqueued.is_err();
-            yield acknowledge(Arc::clone(&app), enqueued);
+            let app = Arc::clone(&app);
+            yield async move {
+                let _held = held;
+                acknowledge(app, enqueued).await
+            };
             // Behind what was refused nothing is taken: it would stand before what is sent again.
             if is_last {
                 break;

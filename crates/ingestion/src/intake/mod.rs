@@ -83,11 +83,28 @@ impl Intake {
         Self { commit, shares: Shares::new(queue_weight), metrics, slow_commit }
     }
 
-    /// Commits a submission and returns one verdict per item. Refuses when too much waits.
-    pub(crate) async fn submit(&self, submission: Submission) -> Result<Vec<Verdict>, Error> {
+    /// Refuses while a transaction takes too long: whatever it is that the store does not answer, what comes now would
+    /// wait for it as well.
+    pub(crate) fn require_pace(&self) -> Result<(), Error> {
         if self.commit.committing_for() > self.slow_commit {
             return Err(Error::unavailable("the store is slow"));
         }
+        Ok(())
+    }
+
+    /// Whether it is open if anything can be committed: nothing has been so far, or the last transaction failed.
+    pub(crate) fn is_in_doubt(&self) -> bool {
+        self.commit.is_in_doubt()
+    }
+
+    /// Says that a transaction has been committed beside the intake, so that nothing is in doubt.
+    pub(crate) fn reassure(&self) {
+        self.commit.reassure();
+    }
+
+    /// Commits a submission and returns one verdict per item. Refuses when too much waits.
+    pub(crate) async fn submit(&self, submission: Submission) -> Result<Vec<Verdict>, Error> {
+        self.require_pace()?;
         self.enqueue(submission, Patience::None).await?.await
     }
 

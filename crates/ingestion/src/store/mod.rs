@@ -29,6 +29,7 @@ pub(crate) mod sources;
 mod tests;
 pub(crate) mod violations;
 pub(crate) mod write_keys;
+pub(crate) mod write_probes;
 
 use store::Error;
 

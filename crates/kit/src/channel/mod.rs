@@ -94,11 +94,12 @@ pub fn remote(url: &str, options: ChannelOptions) -> Result<Channel, Error> {
     Ok(Policy::new(options).apply(endpoint.connect_lazy()))
 }
 
-/// HTTP/2 flow-control window of one stream: a log follower reads batches of about a megabyte.
-pub(crate) const STREAM_WINDOW_BYTES: u32 = 2 << 20;
+/// HTTP/2 flow-control window of one stream: what is held for one that nobody reads at the moment.
+pub(crate) const STREAM_WINDOW_BYTES: u32 = 512 << 10;
 
-/// HTTP/2 flow-control window of one connection, shared by its streams.
-pub(crate) const CONNECTION_WINDOW_BYTES: u32 = 8 << 20;
+/// HTTP/2 flow-control window of one connection, shared by its streams. The gateway has one connection to each service: a
+/// window that few streams can fill would let those that nobody reads hold up all others.
+pub(crate) const CONNECTION_WINDOW_BYTES: u32 = 256 << 20;
 
 /// Returns a request for `tenant`, as a service makes it.
 pub fn for_tenant<M>(tenant: &TenantId, message: M) -> tonic::Request<M> {

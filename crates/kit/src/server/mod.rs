@@ -7,9 +7,12 @@ mod body;
 mod drain;
 mod guard;
 mod health;
+mod meter;
 mod methods;
 mod readiness;
+mod room;
 mod run;
+mod shape;
 #[cfg(test)]
 mod tests;
 
@@ -22,7 +25,9 @@ use tower::Service;
 
 use self::{guard::Guard, health::ReadinessHealth, methods::Methods};
 pub use self::{
+    meter::{MessageRoom, Metering, ReceiveRoom},
     readiness::{Readiness, ReadyHandle},
+    room::{BodyRoom, Held},
     run::run,
 };
 use crate::{auth::Authority, metrics::Metrics};
@@ -35,12 +40,13 @@ pub struct Services {
     routes: Routes,
     grpc_names: Vec<&'static str>,
     readiness: Readiness,
+    metering: Option<Metering>,
 }
 
 impl Services {
     /// Returns routes under construction for the service called `name`. `readiness` is what gRPC health answers with.
     pub fn new(name: &'static str, authority: Authority, metrics: Metrics, readiness: Readiness) -> Self {
-        Self { name, authority, metrics, routes: Routes::default(), grpc_names: Vec::new(), readiness }
+        Self { name, authority, metrics, routes: Routes::default(), grpc_names: Vec::new(), readiness, metering: None }
     }
 
     /// Adds a generated server. Give it `.max_decoding_message_size(kit::MAX_MESSAGE_BYTES)` first.
@@ -56,6 +62,12 @@ impl Services {
         self
     }
 
+    /// Bounds the messages of requests that are held at once.
+    pub fn metered(mut self, metering: Metering) -> Self {
+        self.metering = Some(metering);
+        self
+    }
+
     /// Returns the routes: what was added, gRPC health and reflection, behind the checks.
     ///
     /// Every call is verified (health and reflection need no credential), runs in a span that continues the caller's trace, is
@@ -68,7 +80,11 @@ impl Services {
             .build_v1()
             .expect("the descriptor sets are compiled in");
 
-        let routes = self.routes.add_service(health).add_service(reflection);
+        let mut routes = self.routes;
+        if let Some(metering) = self.metering {
+            routes = Routes::from(routes.into_axum_router().layer(meter::MeterLayer(metering)));
+        }
+        let routes = routes.add_service(health).add_service(reflection);
         guard(routes, self.name, self.authority, &self.metrics)
     }
 }

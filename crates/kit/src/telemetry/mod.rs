@@ -114,7 +114,9 @@ fn start(config: &TelemetryConfig, provider: Option<SdkTracerProvider>) -> Resul
 }
 
 fn log_layer(format: LogFormat) -> Box<dyn Layer<Registry> + Send + Sync> {
-    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    // A log that cannot be written, because the disk under it is full, must not stop what was to be logged: reporting
+    // the failure on standard error would panic there.
+    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).log_internal_errors(false);
     match format {
         LogFormat::Text => layer.boxed(),
         LogFormat::Json => layer.json().flatten_event(true).with_span_list(false).boxed(),

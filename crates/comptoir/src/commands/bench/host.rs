@@ -25,6 +25,7 @@ use kit::{
 use proto::ingestion::v1::{Source, SummarizeEventsRequest, summarize_events_response::SourceSummary};
 use tokio::net::TcpListener;
 use tonic::service::Routes;
+use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 
 use crate::{
     api::Api,
@@ -57,6 +58,9 @@ pub(super) struct Args {
     /// Where rate counters are kept
     #[arg(long, default_value = "memory:")]
     cache: String,
+    /// When the store counts as slow
+    #[arg(long, default_value_t = ingestion::CollectConfig::default().slow_store_seconds)]
+    slow_store_seconds: u32,
 }
 
 /// Serves until the one who started it goes away.
@@ -69,7 +73,10 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     let authority = Authority::new(secret.as_bytes());
     let (metrics, readiness, shutdown) = (Metrics::new(), Readiness::new(), Shutdown::new());
 
-    let ingestion_db = Db::open(&store, OpenOptions::default()).await?;
+    let mut config = ingestion::Config::default();
+    config.collect.slow_store_seconds = args.slow_store_seconds;
+    let acquire_timeout = Duration::from_secs(args.slow_store_seconds.into());
+    let ingestion_db = Db::open(&store, OpenOptions { acquire_timeout, ..OpenOptions::default() }).await?;
     ingestion_db.migrate(&eventlog::MIGRATIONS).await?;
     ingestion_db.migrate(&ingestion::MIGRATIONS).await?;
     let deps = ingestion::Deps {
@@ -81,7 +88,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
         readiness: readiness.clone(),
         cache: ::store::Cache::memory(),
     };
-    let ingestion = ingestion::Ingestion::build(&ingestion::Config::default(), deps).await?;
+    let ingestion = ingestion::Ingestion::build(&config, deps).await?;
 
     // Tenants and keys: read once in a few seconds, never part of what is measured.
     let gateway_db =
@@ -135,6 +142,7 @@ fn end_with_the_parent(shutdown: &Shutdown) {
 }
 
 /// How to start the door.
+#[derive(Default)]
 pub(super) struct HostOptions {
     /// Folder for its files and its log.
     pub(super) folder: PathBuf,
@@ -142,6 +150,10 @@ pub(super) struct HostOptions {
     pub(super) postgres: Option<String>,
     /// A Redis server for the rate counters; memory when not given.
     pub(super) redis: Option<String>,
+    /// Where ingestion's connections to PostgreSQL go, when not to the server itself.
+    pub(super) postgres_through: Option<SocketAddr>,
+    /// When the store counts as slow; the default when not given.
+    pub(super) slow_store_seconds: Option<u32>,
 }
 
 /// The door, running or killed.
@@ -150,6 +162,8 @@ pub(super) struct Host {
     gateway: SocketAddr,
     ingestion: SocketAddr,
     store: String,
+    /// What ingestion is told: `store`, or the way there.
+    store_as_told: String,
     secret: String,
     child: Option<Child>,
 }
@@ -178,11 +192,15 @@ impl Host {
                 format!("{head}/{name}")
             }
         };
+        let store_as_told = match options.postgres_through {
+            None => store.clone(),
+            Some(proxy) => through(&store, proxy)?,
+        };
         // Both are held until both are drawn, so that none comes twice.
         let held = [StdListener::bind(("127.0.0.1", 0))?, StdListener::bind(("127.0.0.1", 0))?];
         let [gateway, ingestion] = [held[0].local_addr()?, held[1].local_addr()?];
         drop(held);
-        let mut host = Self { options, gateway, ingestion, store, secret: draw(), child: None };
+        let mut host = Self { options, gateway, ingestion, store, store_as_told, secret: draw(), child: None };
         host.spawn()?;
         host.ready().await?;
         Ok(host)
@@ -198,10 +216,13 @@ impl Host {
             .args(["--gateway", &self.gateway.to_string(), "--ingestion", &self.ingestion.to_string()])
             .args(["--cache", self.options.redis.as_deref().unwrap_or("memory:")])
             .env(SECRET, &self.secret)
-            .env(STORE, &self.store)
+            .env(STORE, &self.store_as_told)
             .stdin(Stdio::piped())
             .stdout(log.try_clone()?)
             .stderr(log);
+        if let Some(seconds) = self.options.slow_store_seconds {
+            command.args(["--slow-store-seconds", &seconds.to_string()]);
+        }
         self.child = Some(command.spawn()?);
         Ok(())
     }
@@ -216,11 +237,18 @@ impl Host {
             }
             let ended = self.child.as_mut().and_then(|child| child.try_wait().ok().flatten());
             if ended.is_some() || Instant::now() > deadline {
-                let log = std::fs::read_to_string(self.log_file()).unwrap_or_default();
-                anyhow::bail!("the door is not ready:\n{log}");
+                anyhow::bail!("the door is not ready:\n{}", self.log());
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+    }
+
+    /// Returns whether the door says that it can do its job: the gateway over HTTP, ingestion by gRPC health.
+    pub(super) async fn readiness(&self) -> anyhow::Result<(bool, bool)> {
+        let told = Web::remote(&self.gateway_url())?.get("/readyz", "bench").await?.status.is_success();
+        let channel = channel::remote(&self.ingestion_url(), ChannelOptions::new(Credential::none()))?;
+        let health = HealthClient::new(channel).check(HealthCheckRequest::default()).await?.into_inner();
+        Ok((told, health.status() == ServingStatus::Serving))
     }
 
     /// Kills the process at once (`SIGKILL`), without any farewell.
@@ -302,9 +330,22 @@ impl Host {
         if self.options.postgres.is_some() { "postgres" } else { "sqlite" }
     }
 
+    /// Returns what the door wrote to its output.
+    pub(super) fn log(&self) -> String {
+        std::fs::read_to_string(self.log_file()).unwrap_or_default()
+    }
+
     fn log_file(&self) -> PathBuf {
         Path::new(&self.options.folder).join("host.log")
     }
+}
+
+/// Returns the URL of a database as it is reached through a proxy.
+fn through(store: &str, proxy: SocketAddr) -> anyhow::Result<String> {
+    let mut url = url::Url::parse(store)?;
+    url.set_ip_host(proxy.ip()).map_err(|()| anyhow::anyhow!("the address of the store cannot be changed"))?;
+    url.set_port(Some(proxy.port())).map_err(|()| anyhow::anyhow!("the address of the store cannot be changed"))?;
+    Ok(url.into())
 }
 
 impl Drop for Host {

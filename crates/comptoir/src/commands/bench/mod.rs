@@ -6,7 +6,9 @@ mod dedupe;
 mod host;
 mod http;
 mod load;
+mod overload;
 mod pipeline;
+mod trouble;
 
 use clap::{Args as ClapArgs, Subcommand};
 use serde::Serialize;
@@ -25,6 +27,10 @@ enum What {
     Collect(collect::Args),
     /// Kill the collector at random moments under load, then look for every acknowledged event in the log
     Crash(crash::Args),
+    /// Fill the disk, take the database away or slow it down under load, then look for every acknowledged event in the log
+    Trouble(trouble::Args),
+    /// Far more than can be taken: memory of gateway and ingestion, what they take and what they refuse
+    Overload(overload::Args),
     /// What exact deduplication costs in time, writes and space as its window fills
     Dedupe(dedupe::Args),
     /// Gateway and ingestion alone; the other benchmarks run this as a process of its own
@@ -43,6 +49,8 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
         What::Pipeline(args) => pipeline::run(args).await,
         What::Collect(args) => collect::run(args).await,
         What::Crash(args) => crash::run(args).await,
+        What::Trouble(args) => trouble::run(args).await,
+        What::Overload(args) => overload::run(args).await,
         What::Dedupe(args) => dedupe::run(args).await,
         What::Host(args) => host::run(args).await,
         What::Generate(args) => collect::generate::run(args).await,

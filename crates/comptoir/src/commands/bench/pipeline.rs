@@ -105,6 +105,7 @@ async fn cluster(args: &Args, folder: &std::path::Path) -> anyhow::Result<()> {
     let options = ClusterOptions {
         programs: programs_beside_this_one()?,
         folder: folder.to_owned(),
+        services: &SERVICES,
         postgres: args.postgres.clone(),
         redis: args.redis.clone(),
         settings: vec![("telemetry__log_filter".into(), "warn".into())],

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::RecordKind;
 use crate::import::{
     ImportError,
-    mapping::{FileFormat, Formats, ProvenanceRules, Source, from_toml, is_kind, read_text},
+    mapping::{FileFormat, Formats, ProvenanceRules, Source, from_toml, is_kind, read_text, refuse},
 };
 
 /// Most identifiers of one record: what an event may carry.
@@ -144,8 +144,8 @@ impl RecordMapping {
     /// Parses and checks a mapping.
     pub fn parse(text: &str, kind: RecordKind) -> Result<Self, ImportError> {
         let mapping: Self = from_toml(text)?;
-        let faults = mapping.faults(kind);
-        if faults.is_empty() { Ok(mapping) } else { Err(ImportError::Mapping(faults.join("; "))) }
+        refuse(mapping.faults(kind))?;
+        Ok(mapping)
     }
 
     fn faults(&self, kind: RecordKind) -> Vec<String> {
@@ -187,6 +187,14 @@ impl RecordMapping {
         for (key, word) in words.chain(purposes).chain(channels.filter(|(_, channel)| !channel.is_empty())) {
             if !is_kind(word) {
                 faults.push(format!("{key}: {word} must be 1 to 64 characters of a-z, 0-9 and _"));
+            }
+        }
+        for (key, source) in self.sources() {
+            source.check(&key, &mut faults);
+        }
+        for (name, property) in &self.properties {
+            if let PropertyColumn::Plain(source) = property {
+                source.check(&format!("properties.{name}"), &mut faults);
             }
         }
         faults

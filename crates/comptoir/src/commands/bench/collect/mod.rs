@@ -79,8 +79,12 @@ struct Bench<'a> {
 pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     anyhow::ensure!(args.seconds > 0.0 && (1..=5_000).contains(&args.grpc_batch), "nothing to measure");
     let folder = tempfile::tempdir()?;
-    let options =
-        HostOptions { folder: folder.path().to_owned(), postgres: args.postgres.clone(), redis: args.redis.clone() };
+    let options = HostOptions {
+        folder: folder.path().to_owned(),
+        postgres: args.postgres.clone(),
+        redis: args.redis.clone(),
+        ..HostOptions::default()
+    };
     let host = Host::start(options).await?;
     let keys = host.set_up().await?;
     let engine = host.engine();

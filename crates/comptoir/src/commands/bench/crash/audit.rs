@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::Context;
 use futures::StreamExt;
-use kit::channel::{self, ChannelOptions, Credential};
+use kit::{
+    auth::Authority,
+    channel::{self, ChannelOptions, Credential},
+};
 use prost::Message;
 use proto::{
     event::v1::Event,
@@ -20,30 +23,30 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What the log holds.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
-pub(super) struct Found {
+pub(in crate::commands::bench) struct Found {
     /// Events that were acknowledged.
-    pub(super) acknowledged: u64,
+    pub(in crate::commands::bench) acknowledged: u64,
     /// Records of the log.
-    pub(super) in_log: u64,
+    pub(in crate::commands::bench) in_log: u64,
     /// Events in the log that no answer came for: allowed, once each.
-    pub(super) unanswered_in_log: u64,
+    pub(in crate::commands::bench) unanswered_in_log: u64,
     /// Acknowledged events that the log does not hold.
-    pub(super) lost: u64,
+    pub(in crate::commands::bench) lost: u64,
     /// Events that the log holds more than once.
-    pub(super) doubled: u64,
+    pub(in crate::commands::bench) doubled: u64,
     /// Records that nobody sent.
-    pub(super) invented: u64,
+    pub(in crate::commands::bench) invented: u64,
     /// Records that do not say what was sent.
-    pub(super) altered: u64,
+    pub(in crate::commands::bench) altered: u64,
     /// Places where offsets do not follow on each other.
-    pub(super) gaps: u64,
+    pub(in crate::commands::bench) gaps: u64,
     /// Batches of which the log holds a part only.
-    pub(super) torn: u64,
+    pub(in crate::commands::bench) torn: u64,
 }
 
 impl Found {
     /// Whether every promise was kept.
-    pub(super) fn is_sound(&self) -> bool {
+    pub(in crate::commands::bench) fn is_sound(&self) -> bool {
         [self.lost, self.doubled, self.invented, self.altered, self.gaps, self.torn].iter().all(|count| *count == 0)
     }
 
@@ -65,44 +68,67 @@ impl Found {
 }
 
 /// Reads the whole log as a follower does, past every cache, and compares.
-pub(super) async fn audit(host: &Host, ledger: &Ledger) -> anyhow::Result<Found> {
-    let credential = Credential::service(&host.authority(), "audit");
-    let channel = channel::remote(&host.gateway_url(), ChannelOptions::new(credential).target("ingestion"))?;
+pub(in crate::commands::bench) async fn audit(host: &Host, ledger: &Ledger) -> anyhow::Result<Found> {
+    let fates = ledger.fates();
+    let mut seen = vec![0_u8; fates.len() * BATCH as usize];
+    let mut found = Found::default();
+    let read = read_log(&host.gateway_url(), &host.authority(), |event| {
+        match ledger.number_of(event).filter(|number| *number < seen.len() as u64) {
+            Some(number) => {
+                let count = &mut seen[number as usize];
+                *count = count.saturating_add(1);
+                found.altered += u64::from(!Ledger::is_whole(event, number));
+            }
+            None => found.invented += 1,
+        }
+    })
+    .await?;
+    (found.in_log, found.gaps) = (read.records, read.gaps);
+    found.settle(&fates, &seen);
+    Ok(found)
+}
+
+/// What reading the log came to.
+#[derive(Debug, Default)]
+pub(in crate::commands::bench) struct Read {
+    pub(in crate::commands::bench) records: u64,
+    /// Places where offsets do not follow on each other.
+    pub(in crate::commands::bench) gaps: u64,
+}
+
+/// Reads the log to its end through the gateway at `url`, and hands over every event.
+pub(in crate::commands::bench) async fn read_log(
+    url: &str,
+    authority: &Authority,
+    mut each: impl FnMut(&Event),
+) -> anyhow::Result<Read> {
+    let credential = Credential::service(authority, "audit");
+    let channel = channel::remote(url, ChannelOptions::new(credential).target("ingestion"))?;
     let mut client = LogServiceClient::new(channel).max_decoding_message_size(kit::MAX_MESSAGE_BYTES);
     let ends = client.list_partitions(ListPartitionsRequest {}).await?.into_inner().ends;
     let expected: u64 = ends.iter().map(|end| end.next_offset).sum();
 
-    let fates = ledger.fates();
-    let mut seen = vec![0_u8; fates.len() * BATCH as usize];
-    let mut found = Found::default();
+    let mut read = Read::default();
     let mut next: BTreeMap<u32, u64> = BTreeMap::new();
-    if expected > 0 {
-        let cursors = ends.into_iter().map(|end| Cursor { next_offset: 0, ..end }).collect();
-        let request = FollowRequest { follower: "audit".into(), cursors, ..FollowRequest::default() };
-        let mut stream = client.follow(request).await?.into_inner();
-        while found.in_log < expected {
-            let batch = tokio::time::timeout(PATIENCE, stream.next()).await.context("the log does not end")?;
-            let batch = batch.context("the log broke off")??;
-            let partition = batch.partition.unwrap_or_default().partition;
-            let records = RecordList::decode(batch.records)?.records;
-            let wanted = next.insert(partition, batch.first_offset + records.len() as u64).unwrap_or(0);
-            found.gaps += u64::from(wanted != batch.first_offset);
-            found.in_log += records.len() as u64;
-            for record in records {
-                let event = Event::decode(record.payload)?;
-                match ledger.number_of(&event).filter(|number| *number < seen.len() as u64) {
-                    Some(number) => {
-                        let count = &mut seen[number as usize];
-                        *count = count.saturating_add(1);
-                        found.altered += u64::from(!Ledger::is_whole(&event, number));
-                    }
-                    None => found.invented += 1,
-                }
-            }
+    if expected == 0 {
+        return Ok(read);
+    }
+    let cursors = ends.into_iter().map(|end| Cursor { next_offset: 0, ..end }).collect();
+    let request = FollowRequest { follower: "audit".into(), cursors, ..FollowRequest::default() };
+    let mut stream = client.follow(request).await?.into_inner();
+    while read.records < expected {
+        let batch = tokio::time::timeout(PATIENCE, stream.next()).await.context("the log does not end")?;
+        let batch = batch.context("the log broke off")??;
+        let partition = batch.partition.unwrap_or_default().partition;
+        let records = RecordList::decode(batch.records)?.records;
+        let wanted = next.insert(partition, batch.first_offset + records.len() as u64).unwrap_or(0);
+        read.gaps += u64::from(wanted != batch.first_offset);
+        read.records += records.len() as u64;
+        for record in records {
+            each(&Event::decode(record.payload)?);
         }
     }
-    found.settle(&fates, &seen);
-    Ok(found)
+    Ok(read)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use proto::{
 use serde_json::Value;
 
 /// Events in one batch.
-pub(super) const BATCH: u64 = 20;
+pub(in crate::commands::bench) const BATCH: u64 = 20;
 /// Name of every event.
 const NAME: &str = "Crash Audit";
 /// People that the events are about.
@@ -20,7 +20,7 @@ const PEOPLE: u64 = 997;
 
 /// What became of a batch, as its sender knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(in crate::commands::bench) enum Fate {
     /// Sent, perhaps taken: no answer came.
     Unknown,
     /// Acknowledged.
@@ -29,35 +29,35 @@ pub(super) enum Fate {
 
 /// The batches of a run, numbered from 0; batch `b` holds the events `b * BATCH` to `(b + 1) * BATCH`.
 #[derive(Debug)]
-pub(super) struct Ledger {
+pub(in crate::commands::bench) struct Ledger {
     seed: u64,
     fates: Mutex<Vec<Fate>>,
     acknowledged: AtomicU64,
 }
 
 impl Ledger {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(in crate::commands::bench) fn new(seed: u64) -> Self {
         Self { seed, fates: Mutex::new(Vec::new()), acknowledged: AtomicU64::new(0) }
     }
 
     /// Begins a batch and returns its number. From now on its events may be in the log.
-    pub(super) fn begin(&self) -> u64 {
+    pub(in crate::commands::bench) fn begin(&self) -> u64 {
         let mut fates = self.lock();
         fates.push(Fate::Unknown);
         fates.len() as u64 - 1
     }
 
-    pub(super) fn acknowledge(&self, batch: u64) {
+    pub(in crate::commands::bench) fn acknowledge(&self, batch: u64) {
         self.lock()[batch as usize] = Fate::Acknowledged;
         self.acknowledged.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Returns how often a batch was acknowledged so far.
-    pub(super) fn acknowledged(&self) -> u64 {
+    pub(in crate::commands::bench) fn acknowledged(&self) -> u64 {
         self.acknowledged.load(Ordering::Relaxed)
     }
 
-    pub(super) fn fates(&self) -> Vec<Fate> {
+    pub(in crate::commands::bench) fn fates(&self) -> Vec<Fate> {
         self.lock().clone()
     }
 
@@ -74,7 +74,7 @@ impl Ledger {
     }
 
     /// Returns a body for `/v1/batch`.
-    pub(super) fn json(&self, batch: u64) -> String {
+    pub(in crate::commands::bench) fn json(&self, batch: u64) -> String {
         let events: Vec<String> = numbers(batch)
             .map(|number| {
                 format!(
@@ -88,7 +88,7 @@ impl Ledger {
     }
 
     /// Returns the events as a typed sender makes them.
-    pub(super) fn events(&self, batch: u64) -> Vec<Event> {
+    pub(in crate::commands::bench) fn events(&self, batch: u64) -> Vec<Event> {
         numbers(batch)
             .map(|number| Event {
                 message_id: self.message_id(number),
@@ -102,13 +102,13 @@ impl Ledger {
     }
 
     /// Returns the number of an event, as far as its message id tells.
-    pub(super) fn number_of(&self, event: &Event) -> Option<u64> {
+    pub(in crate::commands::bench) fn number_of(&self, event: &Event) -> Option<u64> {
         let number = event.message_id.rsplit('-').next()?.parse().ok()?;
         (self.message_id(number) == event.message_id).then_some(number)
     }
 
     /// Whether an event says all that was said when it was sent.
-    pub(super) fn is_whole(event: &Event, number: u64) -> bool {
+    pub(in crate::commands::bench) fn is_whole(event: &Event, number: u64) -> bool {
         let said: Option<Value> = serde_json::from_slice(&event.properties_json).ok();
         let number_said = said.as_ref().and_then(|said| said["number"].as_u64());
         let user = event.identifiers.first().map(|first| (first.kind.as_str(), first.value.clone()));

@@ -1,9 +1,9 @@
 //! The crash audit: the door is killed at random moments under load, many times; then the log must hold every acknowledged
 //! event exactly once, and nothing that was not sent.
 
-mod audit;
-mod ledger;
-mod senders;
+pub(super) mod audit;
+pub(super) mod ledger;
+pub(super) mod senders;
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -16,19 +16,14 @@ use serde::Serialize;
 
 use self::{
     audit::{Found, audit},
-    ledger::Ledger,
-    senders::{Door, Sender, Shared},
+    senders::{Shared, start_sending},
 };
 use super::host::{Host, HostOptions, Keys};
 
-/// Who sends.
-const SENDERS: [Door; 6] = [Door::Http, Door::Http, Door::Http, Door::Grpc, Door::Grpc, Door::Stream];
 /// Share of the kills that meet the door while it starts.
 const AT_START: f64 = 0.2;
 /// Longest time from the start of the process to a kill that meets it while it starts.
 const START_MS: u64 = 120;
-/// How long the first acknowledgement after a start may take.
-const LOAD_LIMIT: Duration = Duration::from_secs(60);
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct Args {
@@ -74,7 +69,8 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     let begun = Instant::now();
     let seed = args.seed.unwrap_or_else(rand::random);
     let folder = tempfile::tempdir()?;
-    let options = HostOptions { folder: folder.path().to_owned(), postgres: args.postgres.clone(), redis: None };
+    let options =
+        HostOptions { folder: folder.path().to_owned(), postgres: args.postgres.clone(), ..HostOptions::default() };
     let mut host = Host::start(options).await?;
     let keys = host.set_up().await?;
     let verdict = disturb(&args, seed, &mut host, &keys, begun).await;
@@ -92,18 +88,8 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
 }
 
 async fn disturb(args: &Args, seed: u64, host: &mut Host, keys: &Keys, begun: Instant) -> anyhow::Result<Verdict> {
-    let shared = Arc::new(Shared {
-        ledger: Ledger::new(seed),
-        stop: false.into(),
-        repeated: 0.into(),
-        given_up: 0.into(),
-        refused: 0.into(),
-    });
-    let mut sending = Vec::new();
-    for (number, door) in SENDERS.into_iter().enumerate() {
-        let sender = Sender::new(Arc::clone(&shared), seed.wrapping_add(1 + number as u64), host, keys)?;
-        sending.push(tokio::spawn(sender.run(door)));
-    }
+    let shared = Arc::new(Shared::new(seed));
+    let sending = start_sending(&shared, seed, host, keys)?;
 
     let mut dice = StdRng::seed_from_u64(seed);
     let (mut kills_under_load, mut kills_at_start) = (0, 0);
@@ -113,7 +99,7 @@ async fn disturb(args: &Args, seed: u64, host: &mut Host, keys: &Keys, begun: In
             kills_at_start += 1;
         } else {
             host.ready().await?;
-            under_load(&shared).await?;
+            shared.under_load().await?;
             let wait = Duration::from_micros(dice.random_range(0..args.longest_ms.max(1) * 1_000));
             tokio::time::sleep(wait).await;
             kills_under_load += 1;
@@ -122,10 +108,7 @@ async fn disturb(args: &Args, seed: u64, host: &mut Host, keys: &Keys, begun: In
         host.spawn()?;
     }
     host.ready().await?;
-    shared.stop.store(true, Ordering::Relaxed);
-    for sender in sending {
-        sender.await??;
-    }
+    sending.stop().await?;
 
     // Once more from nothing: what is read must have been stored.
     host.kill()?;
@@ -149,15 +132,4 @@ async fn disturb(args: &Args, seed: u64, host: &mut Host, keys: &Keys, begun: In
         counted,
         seconds: begun.elapsed().as_secs_f64(),
     })
-}
-
-/// Waits until events are acknowledged again.
-async fn under_load(shared: &Shared) -> anyhow::Result<()> {
-    let before = shared.ledger.acknowledged();
-    let deadline = Instant::now() + LOAD_LIMIT;
-    while shared.ledger.acknowledged() == before {
-        anyhow::ensure!(Instant::now() < deadline, "nothing was acknowledged for {} s", LOAD_LIMIT.as_secs());
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
-    Ok(())
 }

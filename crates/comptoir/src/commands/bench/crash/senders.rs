@@ -1,11 +1,12 @@
 //! Those who send, through every door, and never lose patience.
 
 use std::{
+    collections::BTreeMap,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use kit::MAX_MESSAGE_BYTES;
@@ -30,30 +31,121 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const GIVEN_UP: f64 = 0.2;
 /// Batches on their way in one stream.
 const STREAMED: usize = 4;
+/// Who sends.
+const SENDERS: [Door; 6] = [Door::Http, Door::Http, Door::Http, Door::Grpc, Door::Grpc, Door::Stream];
+/// How long the next acknowledgement under load may take.
+const LOAD_LIMIT: Duration = Duration::from_secs(60);
 
 /// What the senders share.
-pub(super) struct Shared {
-    pub(super) ledger: Ledger,
+pub(in crate::commands::bench) struct Shared {
+    pub(in crate::commands::bench) ledger: Ledger,
     /// Set when no new batch is to be begun.
-    pub(super) stop: AtomicBool,
+    pub(in crate::commands::bench) stop: AtomicBool,
     /// Batches sent again because no answer came.
-    pub(super) repeated: AtomicU64,
+    pub(in crate::commands::bench) repeated: AtomicU64,
     /// Batches given up.
-    pub(super) given_up: AtomicU64,
+    pub(in crate::commands::bench) given_up: AtomicU64,
     /// Events that were acknowledged as something else than taken or known.
-    pub(super) refused: AtomicU64,
+    pub(in crate::commands::bench) refused: AtomicU64,
+    /// What was answered instead of an acknowledgement.
+    pub(in crate::commands::bench) refusals: Mutex<Refusals>,
+}
+
+/// Answers that were no acknowledgements.
+#[derive(Debug, Clone, Default)]
+pub(in crate::commands::bench) struct Refusals {
+    /// How many, by the way in and the status: `http 503`, `grpc UNAVAILABLE`, `stream unreachable`.
+    pub(in crate::commands::bench) by_answer: BTreeMap<String, u64>,
+    /// Those that did not say when to come again.
+    pub(in crate::commands::bench) without_wait: u64,
+}
+
+impl Shared {
+    pub(in crate::commands::bench) fn new(seed: u64) -> Self {
+        Self {
+            ledger: Ledger::new(seed),
+            stop: false.into(),
+            repeated: 0.into(),
+            given_up: 0.into(),
+            refused: 0.into(),
+            refusals: Mutex::default(),
+        }
+    }
+
+    pub(in crate::commands::bench) fn refusals(&self) -> Refusals {
+        self.refusals.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note_refusal(&self, answer: String, says_when: bool) {
+        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        *refusals.by_answer.entry(answer).or_default() += 1;
+        refusals.without_wait += u64::from(!says_when);
+    }
+
+    fn note_status(&self, door: &str, status: tonic::Status) {
+        let code = status.code();
+        let error = kit::Error::from(status);
+        // A connection that breaks says nothing.
+        match error.reason.as_ref() {
+            "SERVICE_UNREACHABLE" => self.note_refusal(format!("{door} unreachable"), true),
+            _ => self.note_refusal(format!("{door} {code:?}"), error.retry_after.is_some()),
+        }
+    }
+
+    /// Waits until events are acknowledged again.
+    pub(in crate::commands::bench) async fn under_load(&self) -> anyhow::Result<()> {
+        let before = self.ledger.acknowledged();
+        let deadline = Instant::now() + LOAD_LIMIT;
+        while self.ledger.acknowledged() == before {
+            anyhow::ensure!(Instant::now() < deadline, "nothing was acknowledged for {} s", LOAD_LIMIT.as_secs());
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        Ok(())
+    }
+}
+
+/// Senders at work.
+pub(in crate::commands::bench) struct Sending {
+    shared: Arc<Shared>,
+    tasks: Vec<tokio::task::JoinHandle<anyhow::Result<()>>>,
+}
+
+/// Starts all who send.
+pub(in crate::commands::bench) fn start_sending(
+    shared: &Arc<Shared>,
+    seed: u64,
+    host: &Host,
+    keys: &Keys,
+) -> anyhow::Result<Sending> {
+    let mut tasks = Vec::new();
+    for (number, door) in SENDERS.into_iter().enumerate() {
+        let sender = Sender::new(Arc::clone(shared), seed.wrapping_add(1 + number as u64), host, keys)?;
+        tasks.push(tokio::spawn(sender.run(door)));
+    }
+    Ok(Sending { shared: Arc::clone(shared), tasks })
+}
+
+impl Sending {
+    /// Has no new batch begun, and waits until each is acknowledged or given up.
+    pub(in crate::commands::bench) async fn stop(self) -> anyhow::Result<()> {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        for task in self.tasks {
+            task.await??;
+        }
+        Ok(())
+    }
 }
 
 /// A way in.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Door {
+enum Door {
     Http,
     Grpc,
     Stream,
 }
 
 /// One who sends.
-pub(super) struct Sender {
+struct Sender {
     shared: Arc<Shared>,
     dice: StdRng,
     url: String,
@@ -63,7 +155,7 @@ pub(super) struct Sender {
 }
 
 impl Sender {
-    pub(super) fn new(shared: Arc<Shared>, seed: u64, host: &Host, keys: &Keys) -> anyhow::Result<Self> {
+    fn new(shared: Arc<Shared>, seed: u64, host: &Host, keys: &Keys) -> anyhow::Result<Self> {
         let channel = Api::remote(&host.gateway_url(), &keys.api_key)?.channel();
         Ok(Self {
             shared,
@@ -76,7 +168,7 @@ impl Sender {
     }
 
     /// Sends until told to stop, and what is under way until it is acknowledged or given up.
-    pub(super) async fn run(mut self, door: Door) -> anyhow::Result<()> {
+    async fn run(mut self, door: Door) -> anyhow::Result<()> {
         match door {
             Door::Http => self.one_by_one(true).await,
             Door::Grpc => self.one_by_one(false).await,
@@ -113,8 +205,18 @@ impl Sender {
 
     /// Returns whether the collector answered 200.
     async fn post(&self, web: &mut Web, batch: u64) -> bool {
-        let answer = web.collect("/v1/batch", &self.write_key, self.shared.ledger.json(batch)).await;
-        answer.is_ok_and(|answer| answer.status == http::StatusCode::OK)
+        match web.collect("/v1/batch", &self.write_key, self.shared.ledger.json(batch)).await {
+            Ok(answer) if answer.status == http::StatusCode::OK => true,
+            Ok(answer) => {
+                let says_when = answer.headers.contains_key(http::header::RETRY_AFTER);
+                self.shared.note_refusal(format!("http {}", answer.status.as_u16()), says_when);
+                false
+            }
+            Err(_) => {
+                self.shared.note_refusal("http unreachable".to_owned(), true);
+                false
+            }
+        }
     }
 
     /// Returns whether ingestion answered.
@@ -125,7 +227,10 @@ impl Sender {
                 self.look_at(&answer.into_inner().verdicts);
                 true
             }
-            Err(_) => false,
+            Err(status) => {
+                self.shared.note_status("grpc", status);
+                false
+            }
         }
     }
 
@@ -155,8 +260,10 @@ impl Sender {
                 }
             };
             let (opened, ()) = tokio::join!(opening, feed);
-            if let Ok(Ok(answers)) = opened {
-                self.go_on(&mut open, &batches, answers.into_inner()).await;
+            match opened {
+                Ok(Ok(answers)) => self.go_on(&mut open, &batches, answers.into_inner()).await,
+                Ok(Err(status)) => self.shared.note_status("stream", status),
+                Err(_) => self.shared.note_refusal("stream silent".to_owned(), true),
             }
             let mut kept = Vec::new();
             for batch in std::mem::take(&mut open) {
@@ -188,7 +295,12 @@ impl Sender {
             if open.is_empty() {
                 return;
             }
-            let Ok(Ok(Some(answer))) = tokio::time::timeout(PATIENCE, answers.message()).await else { return };
+            let answer = match tokio::time::timeout(PATIENCE, answers.message()).await {
+                Ok(Ok(Some(answer))) => answer,
+                Ok(Ok(None)) => return self.shared.note_refusal("stream ended".to_owned(), true),
+                Ok(Err(status)) => return self.shared.note_status("stream", status),
+                Err(_) => return self.shared.note_refusal("stream silent".to_owned(), true),
+            };
             self.look_at(&answer.result.unwrap_or_default().verdicts);
             self.shared.ledger.acknowledge(answer.sequence);
             open.retain(|batch| *batch != answer.sequence);
