@@ -102,7 +102,7 @@ pub(super) fn named_key(uri: &Uri) -> Option<String> {
         return parts.next().map(str::to_owned);
     }
     let pairs = uri.query()?.split('&').filter_map(|pair| pair.split_once('='));
-    pairs.filter(|(name, _)| *name == "writeKey").map(|(_, key)| key.to_owned()).last()
+    pairs.filter(|(name, _)| *name == "writeKey").map(|(_, key)| key.to_owned()).next_back()
 }
 
 #[cfg(test)]

@@ -55,12 +55,15 @@ const PUT_ORIGINS: &str = "
     ON CONFLICT (tenant_id, source_id) DO UPDATE
        SET origins = excluded.origins";
 
+/// Quota in events and bytes, origins, version and change of the plan.
+type Stored = (i64, i64, String, Option<i64>, Option<i64>);
+
 /// Returns what a source is held to; nothing for a source that is not there.
 pub(crate) async fn find(db: &Db, tenant: &TenantId, source_id: &str) -> Result<ControlsRow, Error> {
     if is_nowhere(source_id) {
         return Ok(ControlsRow::default());
     }
-    let row: Option<(i64, i64, String, Option<i64>, Option<i64>)> = store::on!(db, pool => {
+    let row: Option<Stored> = store::on!(db, pool => {
         sqlx::query_as(FIND).bind(tenant.as_str()).bind(source_id).fetch_optional(pool).await
     })?;
     let Some((events, bytes, origins, version, update_us)) = row else { return Ok(ControlsRow::default()) };
