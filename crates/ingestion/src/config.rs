@@ -46,6 +46,9 @@ pub struct CollectConfig {
     /// Memory for what is known of the message ids, in MiB: 2.4 bytes an id, and what was taken last. Tenants that were
     /// not heard of for longest are read again when they are. The tenant in use takes what it takes. 1 to 65536.
     pub dedupe_memory_mib: u32,
+    /// Transactions of a tenant after which the message ids that they brought are merged in the background, unless there
+    /// are 131,072 ids before. 1 to 65536.
+    pub dedupe_merge_batches: u32,
     /// Partitions of the event log for each tenant. Never change it for a log that holds events. 1 to 1024.
     pub partitions: u32,
     /// How much may wait to be committed, in KiB of serialised events; more is refused for the moment. 1024 or more.
@@ -70,6 +73,7 @@ impl Default for CollectConfig {
         Self {
             dedupe_days: 7,
             dedupe_memory_mib: 256,
+            dedupe_merge_batches: 2_048,
             partitions: 8,
             queue_kib: 65_536,
             receive_kib: 32_768,
@@ -182,6 +186,8 @@ impl ServiceConfig for Config {
         violations.check((1..=400).contains(&collect.dedupe_days), "collect.dedupe_days", "must be 1 to 400");
         let memory = collect.dedupe_memory_mib;
         violations.check((1..=65_536).contains(&memory), "collect.dedupe_memory_mib", "must be 1 to 65536");
+        let batches = collect.dedupe_merge_batches;
+        violations.check((1..=65_536).contains(&batches), "collect.dedupe_merge_batches", "must be 1 to 65536");
         violations.check((1..=1024).contains(&collect.partitions), "collect.partitions", "must be 1 to 1024");
         violations.check(collect.queue_kib >= 1024, "collect.queue_kib", "must be 1024 or more");
         violations.check(collect.receive_kib >= 32_768, "collect.receive_kib", "must be 32768 or more");

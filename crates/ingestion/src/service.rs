@@ -91,7 +91,11 @@ impl Ingestion {
             stale_policy_us: upkeep::stale_policy_us(config.collect.source_cache_ttl()),
         };
         let tail = Tail::default();
-        let tuning = Tuning { memory_bytes: config.collect.dedupe_memory_bytes(), ..Tuning::default() };
+        let tuning = Tuning {
+            memory_bytes: config.collect.dedupe_memory_bytes(),
+            merge_batches: config.collect.dedupe_merge_batches.into(),
+            ..Tuning::default()
+        };
         let (window, merger) = Window::new(db.clone(), tuning);
         let receiving = ReceiveRoom::new(config.collect.receive_kib);
         let parts = IntakeParts {

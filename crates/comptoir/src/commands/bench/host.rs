@@ -61,6 +61,9 @@ pub(super) struct Args {
     /// When the store counts as slow
     #[arg(long, default_value_t = ingestion::CollectConfig::default().slow_store_seconds)]
     slow_store_seconds: u32,
+    /// Transactions after which the deduplication window is merged
+    #[arg(long, default_value_t = ingestion::CollectConfig::default().dedupe_merge_batches)]
+    merge_batches: u32,
 }
 
 /// Serves until the one who started it goes away.
@@ -75,6 +78,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
 
     let mut config = ingestion::Config::default();
     config.collect.slow_store_seconds = args.slow_store_seconds;
+    config.collect.dedupe_merge_batches = args.merge_batches;
     let acquire_timeout = Duration::from_secs(args.slow_store_seconds.into());
     let ingestion_db = Db::open(&store, OpenOptions { acquire_timeout, ..OpenOptions::default() }).await?;
     ingestion_db.migrate(&eventlog::MIGRATIONS).await?;
@@ -154,6 +158,8 @@ pub(super) struct HostOptions {
     pub(super) postgres_through: Option<SocketAddr>,
     /// When the store counts as slow; the default when not given.
     pub(super) slow_store_seconds: Option<u32>,
+    /// Transactions after which the deduplication window is merged; the default when not given.
+    pub(super) merge_batches: Option<u32>,
 }
 
 /// The door, running or killed.
@@ -222,6 +228,9 @@ impl Host {
             .stderr(log);
         if let Some(seconds) = self.options.slow_store_seconds {
             command.args(["--slow-store-seconds", &seconds.to_string()]);
+        }
+        if let Some(batches) = self.options.merge_batches {
+            command.args(["--merge-batches", &batches.to_string()]);
         }
         self.child = Some(command.spawn()?);
         Ok(())

@@ -11,12 +11,13 @@ use kit::{
 use prost::Message;
 use proto::{
     event::v1::Event,
+    ingestion::v1::{CollectRequest, verdict::Outcome},
     log::v1::{Cursor, FollowRequest, ListPartitionsRequest, RecordList, log_service_client::LogServiceClient},
 };
 use serde::Serialize;
 
 use super::ledger::{BATCH, Fate, Ledger};
-use crate::commands::bench::host::Host;
+use crate::commands::bench::host::{Host, Keys};
 
 /// How long the log may be silent before its end.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -42,12 +43,15 @@ pub(in crate::commands::bench) struct Found {
     pub(in crate::commands::bench) gaps: u64,
     /// Batches of which the log holds a part only.
     pub(in crate::commands::bench) torn: u64,
+    /// Acknowledged events that were taken for new when they were told once more.
+    pub(in crate::commands::bench) forgotten: u64,
 }
 
 impl Found {
     /// Whether every promise was kept.
     pub(in crate::commands::bench) fn is_sound(&self) -> bool {
-        [self.lost, self.doubled, self.invented, self.altered, self.gaps, self.torn].iter().all(|count| *count == 0)
+        let faults = [self.lost, self.doubled, self.invented, self.altered, self.gaps, self.torn, self.forgotten];
+        faults.iter().all(|count| *count == 0)
     }
 
     /// Counts what is wrong with how often each event stands in the log.
@@ -67,11 +71,11 @@ impl Found {
     }
 }
 
-/// Reads the whole log as a follower does, past every cache, and compares.
-pub(in crate::commands::bench) async fn audit(host: &Host, ledger: &Ledger) -> anyhow::Result<Found> {
+/// Tells again what was acknowledged, then reads the whole log as a follower does, past every cache, and compares.
+pub(in crate::commands::bench) async fn audit(host: &Host, keys: &Keys, ledger: &Ledger) -> anyhow::Result<Found> {
     let fates = ledger.fates();
     let mut seen = vec![0_u8; fates.len() * BATCH as usize];
-    let mut found = Found::default();
+    let mut found = Found { forgotten: tell_again(host, keys, ledger, &fates).await?, ..Found::default() };
     let read = read_log(&host.gateway_url(), &host.authority(), |event| {
         match ledger.number_of(event).filter(|number| *number < seen.len() as u64) {
             Some(number) => {
@@ -86,6 +90,23 @@ pub(in crate::commands::bench) async fn audit(host: &Host, ledger: &Ledger) -> a
     (found.in_log, found.gaps) = (read.records, read.gaps);
     found.settle(&fates, &seen);
     Ok(found)
+}
+
+/// Sends every acknowledged event once more; returns how many were not known.
+async fn tell_again(host: &Host, keys: &Keys, ledger: &Ledger, fates: &[Fate]) -> anyhow::Result<u64> {
+    /// Batches in one request.
+    const TOGETHER: usize = 100;
+    let mut client = host.api(&keys.api_key)?.ingestion();
+    let known = (0..).zip(fates).filter(|(_, fate)| **fate == Fate::Acknowledged);
+    let known: Vec<u64> = known.map(|(batch, _)| batch).collect();
+    let mut forgotten = 0;
+    for batches in known.chunks(TOGETHER) {
+        let events = batches.iter().flat_map(|batch| ledger.events(*batch)).collect();
+        let request = CollectRequest { events, source_id: keys.source_id.clone() };
+        let verdicts = client.collect(request).await?.into_inner().verdicts;
+        forgotten += verdicts.iter().filter(|verdict| verdict.outcome() != Outcome::Duplicate).count() as u64;
+    }
+    Ok(forgotten)
 }
 
 /// What reading the log came to.

@@ -20,6 +20,8 @@ use self::{
 };
 use super::host::{Host, HostOptions, Keys};
 
+/// Transactions after which the deduplication window is merged: so few that every round meets merges.
+pub(super) const MERGE_BATCHES: u32 = 3;
 /// Share of the kills that meet the door while it starts.
 const AT_START: f64 = 0.2;
 /// Longest time from the start of the process to a kill that meets it while it starts.
@@ -69,8 +71,12 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     let begun = Instant::now();
     let seed = args.seed.unwrap_or_else(rand::random);
     let folder = tempfile::tempdir()?;
-    let options =
-        HostOptions { folder: folder.path().to_owned(), postgres: args.postgres.clone(), ..HostOptions::default() };
+    let options = HostOptions {
+        folder: folder.path().to_owned(),
+        postgres: args.postgres.clone(),
+        merge_batches: Some(MERGE_BATCHES),
+        ..HostOptions::default()
+    };
     let mut host = Host::start(options).await?;
     let keys = host.set_up().await?;
     let verdict = disturb(&args, seed, &mut host, &keys, begun).await;
@@ -114,7 +120,7 @@ async fn disturb(args: &Args, seed: u64, host: &mut Host, keys: &Keys, begun: In
     host.kill()?;
     host.spawn()?;
     host.ready().await?;
-    let found = audit(host, &shared.ledger).await?;
+    let found = audit(host, keys, &shared.ledger).await?;
     let counted = host.counted(keys).await?.accepted;
     let refused = shared.refused.load(Ordering::Relaxed);
     Ok(Verdict {

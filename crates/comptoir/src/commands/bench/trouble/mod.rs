@@ -18,6 +18,7 @@ use sqlx::{ConnectOptions, SqliteConnection, sqlite::SqliteConnectOptions};
 use self::{disk::Disk, proxy::Proxy};
 use super::{
     crash::{
+        MERGE_BATCHES,
         audit::{Found, audit},
         senders::{Shared, start_sending},
     },
@@ -104,6 +105,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     let mut options = HostOptions {
         folder: folder.path().join("door"),
         slow_store_seconds: Some(SLOW_STORE_SECONDS),
+        merge_batches: Some(MERGE_BATCHES),
         ..HostOptions::default()
     };
     let mut trouble = match args.kind {
@@ -168,7 +170,7 @@ async fn disturb(
     host.kill()?;
     host.spawn()?;
     host.ready().await?;
-    let found = audit(host, &shared.ledger).await?;
+    let found = audit(host, keys, &shared.ledger).await?;
     let counted = host.counted(keys).await?.accepted;
     let refused = shared.refused.load(Ordering::Relaxed);
     let refusals = shared.refusals();
