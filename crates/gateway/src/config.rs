@@ -75,7 +75,7 @@ impl Default for AccessConfig {
             operator_key: Secret::default(),
             calls_per_second: 2_000,
             collects_per_second: 5_000,
-            receive_kib: 49_152,
+            receive_kib: 32_768,
             key_cache_seconds: 5,
             trusted_proxies: 0,
         }
