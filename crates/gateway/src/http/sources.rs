@@ -101,8 +101,8 @@ pub(super) fn named_key(uri: &Uri) -> Option<String> {
     if parts.next() == Some("projects") {
         return parts.next().map(str::to_owned);
     }
-    let pairs = uri.query()?.split('&').filter_map(|pair| pair.split_once('='));
-    pairs.filter(|(name, _)| *name == "writeKey").map(|(_, key)| key.to_owned()).last()
+    let mut pairs = uri.query()?.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.rfind(|(name, _)| *name == "writeKey").map(|(_, key)| key.to_owned())
 }
 
 #[cfg(test)]

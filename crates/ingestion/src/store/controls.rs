@@ -18,6 +18,9 @@ pub(crate) struct ControlsRow {
     pub(crate) plan: Option<(i64, i64)>,
 }
 
+/// Events and bytes a second, sites, version of the plan and when it was put.
+type Found = (i64, i64, String, Option<i64>, Option<i64>);
+
 const FIND: &str = "
     SELECT COALESCE(source_quotas.events_per_second, 0),
            COALESCE(source_quotas.bytes_per_second, 0),
@@ -60,7 +63,7 @@ pub(crate) async fn find(db: &Db, tenant: &TenantId, source_id: &str) -> Result<
     if is_nowhere(source_id) {
         return Ok(ControlsRow::default());
     }
-    let row: Option<(i64, i64, String, Option<i64>, Option<i64>)> = store::on!(db, pool => {
+    let row: Option<Found> = store::on!(db, pool => {
         sqlx::query_as(FIND).bind(tenant.as_str()).bind(source_id).fetch_optional(pool).await
     })?;
     let Some((events, bytes, origins, version, update_us)) = row else { return Ok(ControlsRow::default()) };
