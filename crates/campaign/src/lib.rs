@@ -50,7 +50,7 @@ use engine::{Engine, wake::Wake};
 use follower::{profiles::ContactFolds, scores::SegmentFolds};
 use grpc::Rpc;
 use mail::Mailer;
-pub use pending::due_work;
+pub use pending::{due_work, next_due_us};
 
 /// Tables of campaign, beside those of [`eventlog::MIGRATIONS`].
 pub static MIGRATIONS: ::store::Migrations = ::store::migrations!("campaign");

@@ -21,3 +21,15 @@ pub async fn due_work(db: &Db, now_us: i64) -> Result<i64, Error> {
     }
     Ok(kinds)
 }
+
+/// Returns when the next message is due, of all tenants, in microseconds since the Unix epoch. For tools that let time pass.
+pub async fn next_due_us(db: &Db) -> Result<Option<i64>, Error> {
+    let mut first_us = None;
+    for tenant in campaigns::tenants(db).await? {
+        for state in [State::Scheduled, State::Queued] {
+            let next_us = due::next_us(db, &tenant, state).await?;
+            first_us = first_us.into_iter().chain(next_us).min();
+        }
+    }
+    Ok(first_us)
+}

@@ -25,7 +25,7 @@ mod store;
 mod wire;
 
 pub use config::{Config, ScoringConfig};
-pub use pending::due_work;
+pub use pending::{due_work, next_due_us};
 pub use service::{Deps, Scoring};
 
 /// The tables of scoring.

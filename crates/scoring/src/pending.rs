@@ -1,7 +1,7 @@
 use ::store::{Db, on};
 use kit::Error;
 
-use crate::store::shards;
+use crate::store::{profiles, shards};
 
 const DUE: &str = "
     SELECT COUNT(*)
@@ -23,4 +23,12 @@ pub async fn due_work(db: &Db, now_us: i64) -> Result<i64, Error> {
         on!(db, pool => sqlx::query_scalar(UNJUDGED).fetch_one(pool).await).map_err(::store::Error::from)?;
     let stale = shards::freshness(db).await?.iter().filter(|fresh| fresh.is_stale(now_us)).count();
     Ok(due + unjudged + i64::try_from(stale).unwrap_or(i64::MAX))
+}
+
+/// Returns when time alone may next change anything, in microseconds since the Unix epoch: somebody's membership, or the cuts.
+/// For tools that let time pass.
+pub async fn next_due_us(db: &Db) -> Result<Option<i64>, Error> {
+    let person = profiles::first_due(db).await?.map(|(_, due_us)| due_us);
+    let freshness = shards::freshness(db).await?;
+    Ok(person.into_iter().chain(freshness.iter().map(shards::Freshness::stale_us)).min())
 }

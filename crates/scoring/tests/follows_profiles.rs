@@ -80,7 +80,7 @@ async fn a_merge_by_restatement_equals_one_person_all_along() {
         assert_eq!(
             shop.told().await,
             [
-                "a +twice 2025-06-01 10:00 backfilled",
+                "a +twice 2025-06-01 10:00 restated",
                 "b +twice 2025-06-01 10:00",
                 "b -twice 2025-06-01 12:00",
                 "one +twice 2025-06-01 10:00",
@@ -120,9 +120,9 @@ async fn a_split_and_an_erasure_leave_what_they_should() {
             [
                 "s +buyers 2025-06-01 10:00",
                 "s -buyers 2025-06-01 12:00",
-                "s +buyers 2025-06-01 10:00 backfilled",
+                "s +buyers 2025-06-01 10:00 restated",
                 "s -buyers 2025-06-01 12:00",
-                "t +buyers 2025-06-01 10:00 backfilled",
+                "t +buyers 2025-06-01 10:00 restated",
                 "t -buyers 2025-06-01 12:00",
             ]
         );

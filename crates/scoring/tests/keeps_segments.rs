@@ -75,6 +75,25 @@ async fn an_order_that_is_told_again_with_an_earlier_time_draws_the_stay_back() 
 }
 
 #[tokio::test]
+async fn a_late_order_draws_a_stay_back_to_the_order_that_decided() {
+    for db in engines().await {
+        let mut shop = Shop::open(&db).await;
+        shop.put("twice", "stats.order_count >= 2").await;
+        let hour = 3_600_000_000;
+        for (hours, order_id) in [(5, "o5"), (4, "o4"), (1, "o1")] {
+            let order = shop.order(at(START) - (6 - hours) * hour, order_id, 10);
+            shop.tell(vec![("ann", order)]).await;
+        }
+
+        assert_eq!(
+            shop.told().await,
+            ["ann +twice 2025-06-01 11:00", "ann +twice 2025-06-01 10:00 not 2025-06-01 11:00"]
+        );
+        shop.close().await;
+    }
+}
+
+#[tokio::test]
 async fn a_changed_rule_judges_everyone_again_and_a_deleted_one_nobody() {
     for db in engines().await {
         let mut shop = Shop::open(&db).await;

@@ -10,9 +10,14 @@ pub(crate) struct Membership {
 }
 
 impl Membership {
-    /// Takes in that the person entered. Told twice it changes nothing.
+    /// Takes in that the person entered. Told twice it changes nothing; told of a stay that had ended, it goes on: a split
+    /// ends every stay, and what is told again begins those anew that are left.
     pub(crate) fn enter(&mut self, enter_us: i64) {
-        if self.enter_us == enter_us || (self.enter_us != 0 && self.exit_us == 0) {
+        if self.enter_us != 0 && self.exit_us == 0 {
+            return;
+        }
+        if self.enter_us == enter_us {
+            self.exit_us = 0;
             return;
         }
         (self.prev_enter_us, self.prev_exit_us) = (self.enter_us, self.exit_us);
@@ -38,9 +43,16 @@ impl Membership {
 
     /// Whether the person was inside at `as_of_us`.
     pub(crate) fn is_inside(&self, as_of_us: i64) -> bool {
-        let covers =
-            |enter_us: i64, exit_us: i64| enter_us != 0 && enter_us <= as_of_us && (exit_us == 0 || exit_us > as_of_us);
-        covers(self.enter_us, self.exit_us) || covers(self.prev_enter_us, self.prev_exit_us)
+        self.since_us(as_of_us).is_some()
+    }
+
+    /// Returns when the stay began in which the person was at `as_of_us`.
+    pub(crate) fn since_us(&self, as_of_us: i64) -> Option<i64> {
+        let stays = [(self.enter_us, self.exit_us), (self.prev_enter_us, self.prev_exit_us)];
+        let mut covering = stays.into_iter().filter(|&(enter_us, exit_us)| {
+            enter_us != 0 && enter_us <= as_of_us && (exit_us == 0 || exit_us > as_of_us)
+        });
+        covering.next().map(|(enter_us, _)| enter_us)
     }
 }
 
@@ -58,6 +70,10 @@ mod tests {
 
         let inside: Vec<i64> = [5, 10, 19, 20, 29, 30, 99].into_iter().filter(|&at| stay.is_inside(at)).collect();
         assert_eq!(inside, [10, 19, 30, 99]);
+
+        stay.exit(40);
+        stay.enter(30);
+        assert!(stay.is_inside(50), "the same stay goes on");
 
         stay.redate(30, 25);
         stay.redate(7, 6);

@@ -1,6 +1,6 @@
 //! Deciding the messages that have fallen due.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use ::store::{Error, Tx};
 use kit::TenantId;
@@ -72,21 +72,22 @@ impl Engine {
     ) -> Result<(), Error> {
         find_survivors(tx, tenant, due).await?;
         let mut known = Known::load(tx, tenant, &self.keys, due, Depth::Full).await?;
-        let mut waiting: BTreeSet<(i64, String, usize)> = due
-            .iter()
-            .enumerate()
-            .filter(|(_, message)| !known.is_overtaken(message))
-            .map(|(index, message)| (message.fire_us, message.message_id.clone(), index))
-            .collect();
-        let overtaken: Vec<&str> = due
-            .iter()
-            .filter(|message| known.is_overtaken(message))
-            .map(|message| message.message_id.as_str())
-            .collect();
+        let mut waiting: BTreeSet<Turn> = BTreeSet::new();
+        let mut overtaken: Vec<&str> = Vec::new();
+        let mut causes = HashSet::new();
+        for (index, message) in due.iter().enumerate() {
+            // What was set off by one thing under two profiles is one message now that they are one person.
+            let is_told = !causes.insert((&message.campaign_id, &message.profile_id, message.trigger_us));
+            if is_told && known.is_about_segment(message) || known.is_overtaken(message) {
+                overtaken.push(&message.message_id);
+            } else {
+                waiting.insert(Turn::of(message, index));
+            }
+        }
         messages::cancel(tx, tenant, &overtaken).await?;
 
         let mut decided: BTreeSet<usize> = BTreeSet::new();
-        while let Some((as_of_us, message_id, index)) = waiting.pop_first() {
+        while let Some(Turn { as_of_us, index, .. }) = waiting.pop_first() {
             let message = &mut due[index];
             decided.insert(index);
             let (outcome, gates) = known.ask(tenant, message, as_of_us, now_us, Depth::Full);
@@ -97,7 +98,7 @@ impl Engine {
                 Outcome::Defer(until_us) => {
                     message.fire_us = until_us;
                     if until_us <= horizon_us {
-                        waiting.insert((until_us, message_id, index));
+                        waiting.insert(Turn::of(message, index));
                     }
                 }
                 Outcome::Send => {
@@ -112,6 +113,30 @@ impl Engine {
         }
         let decided: Vec<&Message> = decided.into_iter().map(|index| &due[index]).collect();
         messages::save_decided(tx, tenant, &decided).await
+    }
+}
+
+/// The place of a message among those that are due. At one instant goes first what fell due first, and then by campaign: ids
+/// are drawn, and would order two messages to one person in one way today and in another in a replay.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Turn {
+    as_of_us: i64,
+    due_us: i64,
+    campaign_id: String,
+    message_id: String,
+    index: usize,
+}
+
+impl Turn {
+    fn of(message: &Message, index: usize) -> Self {
+        let Message { fire_us, due_us, campaign_id, message_id, .. } = message;
+        Self {
+            as_of_us: *fire_us,
+            due_us: *due_us,
+            campaign_id: campaign_id.clone(),
+            message_id: message_id.clone(),
+            index,
+        }
     }
 }
 
@@ -199,15 +224,30 @@ impl Known {
         decide(message, &facts, depth)
     }
 
-    /// Whether a later change of the basket has taken the place of the one that set a message off. The follower takes such
-    /// messages back; it cannot when the changes came to the person by a merge and it met them in another order.
+    /// Whether what set a message off turned out to be part of something else: a later change of the basket has taken the
+    /// place of the one that did, or the person was in the segment since before. The follower takes such messages back; it
+    /// cannot when they came to the person by a merge.
     fn is_overtaken(&self, message: &Message) -> bool {
+        match self.campaigns.get(&message.campaign_id).map(|campaign| &campaign.trigger) {
+            Some(Trigger::AbandonedBasket { delay_us }) => {
+                let Some(event_id) = message.cause.strip_prefix("basket:") else { return false };
+                let changes = &self.contact(&message.profile_id).basket;
+                let is_known = changes.iter().any(|change| change.event_id == event_id);
+                is_known && !basket::ends_run(changes, event_id, *delay_us)
+            }
+            Some(Trigger::SegmentEntered { segment_id, .. }) => {
+                let stay = self.stays.get(&(message.profile_id.clone(), segment_id.clone()));
+                let since_us = stay.and_then(|stay| stay.since_us(message.trigger_us));
+                since_us.is_some_and(|since_us| since_us < message.trigger_us)
+            }
+            Some(Trigger::PostPurchase { .. }) | None => false,
+        }
+    }
+
+    /// Whether entering a segment has set a message off.
+    fn is_about_segment(&self, message: &Message) -> bool {
         let trigger = self.campaigns.get(&message.campaign_id).map(|campaign| &campaign.trigger);
-        let Some(Trigger::AbandonedBasket { delay_us }) = trigger else { return false };
-        let Some(event_id) = message.cause.strip_prefix("basket:") else { return false };
-        let changes = &self.contact(&message.profile_id).basket;
-        let is_known = changes.iter().any(|change| change.event_id == event_id);
-        is_known && !basket::ends_run(changes, event_id, *delay_us)
+        matches!(trigger, Some(Trigger::SegmentEntered { .. }))
     }
 
     /// Returns what is known of a person.

@@ -17,11 +17,27 @@ use crate::{
 /// Messages to schedule, to take back and to move.
 #[derive(Default)]
 pub(crate) struct Plan {
-    scheduled: BTreeMap<String, Message>,
+    scheduled: BTreeMap<String, Scheduled>,
     cancelled: BTreeSet<String>,
-    moved: BTreeMap<String, String>,
-    /// By the id under which it was scheduled.
-    redated: BTreeMap<String, Message>,
+    /// New owner and the time of what was told again, by message.
+    moved: BTreeMap<String, (String, i64)>,
+    /// In the order in which they were told.
+    redated: Vec<Redated>,
+}
+
+/// A message to be scheduled.
+struct Scheduled {
+    message: Message,
+    /// Whether its cause was told again: then whoever has it now is who it is for.
+    restated: bool,
+}
+
+/// A message whose cause is older than was told.
+struct Redated {
+    former_us: i64,
+    message: Message,
+    /// Whether it may still be set off when none is known that was set off before.
+    is_ahead: bool,
 }
 
 /// What sets a message off.
@@ -37,23 +53,29 @@ pub(crate) struct Cause<'a> {
 }
 
 impl Plan {
-    /// Schedules the message that a cause sets off in a campaign.
-    pub(crate) fn schedule(&mut self, tenant: &TenantId, campaign: &Definition, cause: Cause<'_>) {
+    /// Schedules the message that a cause sets off in a campaign. Of several tellings of one cause the earliest counts, and
+    /// is whose message it is; of the same told again, the last.
+    pub(crate) fn schedule(&mut self, tenant: &TenantId, campaign: &Definition, cause: Cause<'_>, restated: bool) {
         let message = message(tenant, campaign, cause);
         self.cancelled.remove(&message.message_id);
-        self.scheduled.insert(message.message_id.clone(), message);
+        let known = self.scheduled.get(&message.message_id).map(|known| known.message.due_us);
+        let counts = known.is_none_or(|due_us| message.due_us < due_us || restated && message.due_us == due_us);
+        if counts {
+            self.scheduled.insert(message.message_id.clone(), Scheduled { message, restated });
+        }
     }
 
-    /// Puts the message of a cause in the place of the one that was scheduled while the cause was known by another name.
-    pub(crate) fn redate(&mut self, tenant: &TenantId, campaign: &Definition, known_as: &str, cause: Cause<'_>) {
-        let known_id = ids::message_id(tenant, &campaign.campaign_id, known_as).to_string();
-        let message = message(tenant, campaign, cause);
-        let before = self.redated.iter().find(|(_, redated)| redated.message_id == known_id).map(|(id, _)| id.clone());
-        if self.scheduled.remove(&known_id).is_some() {
-            self.scheduled.insert(message.message_id.clone(), message);
-        } else {
-            self.redated.insert(before.unwrap_or(known_id), message);
-        }
+    /// Puts the message of a cause in the place of the one that was scheduled while the cause was believed to have been at
+    /// `former_us`.
+    pub(crate) fn redate(
+        &mut self,
+        tenant: &TenantId,
+        campaign: &Definition,
+        former_us: i64,
+        cause: Cause<'_>,
+        is_ahead: bool,
+    ) {
+        self.redated.push(Redated { former_us, message: message(tenant, campaign, cause), is_ahead });
     }
 
     /// Takes the message back that a cause has set off, if it is still scheduled.
@@ -63,50 +85,72 @@ impl Plan {
         self.cancelled.insert(message_id);
     }
 
-    /// Gives the message that a cause has set off to the profile that has the cause now.
-    pub(crate) fn move_to(&mut self, tenant: &TenantId, campaign: &Definition, cause: &str, profile_id: &str) {
-        let message_id = ids::message_id(tenant, &campaign.campaign_id, cause).to_string();
+    /// Gives the message that a cause has set off to the profile that has the cause now. One that is not known sets nothing
+    /// off: it was decided, or taken back.
+    pub(crate) fn move_to(&mut self, tenant: &TenantId, campaign: &Definition, cause: &Cause<'_>) {
+        let message_id = ids::message_id(tenant, &campaign.campaign_id, &cause.name).to_string();
         match self.scheduled.get_mut(&message_id) {
-            Some(message) => profile_id.clone_into(&mut message.profile_id),
+            Some(known) if cause.due_us <= known.message.due_us => {
+                cause.profile_id.clone_into(&mut known.message.profile_id);
+            }
+            Some(_) => {}
             None => {
-                self.moved.insert(message_id, profile_id.to_owned());
+                self.moved.insert(message_id, (cause.profile_id.to_owned(), cause.time_us));
             }
         }
     }
 
     /// Gives what a profile has scheduled in this batch to another.
     pub(crate) fn rename(&mut self, from: &str, to: &str) {
-        for message in self.scheduled.values_mut().filter(|message| message.profile_id == from) {
-            to.clone_into(&mut message.profile_id);
-        }
-        for profile_id in self.moved.values_mut().filter(|profile_id| *profile_id == from) {
+        let scheduled = self.scheduled.values_mut().map(|scheduled| &mut scheduled.message.profile_id);
+        let moved = self.moved.values_mut().map(|(profile_id, _)| profile_id);
+        for profile_id in scheduled.chain(moved).filter(|profile_id| *profile_id == from) {
             to.clone_into(profile_id);
         }
     }
 
     /// Drops what an erased profile has scheduled in this batch.
     pub(crate) fn forget(&mut self, profile_id: &str) {
-        self.scheduled.retain(|_, message| message.profile_id != profile_id);
+        self.scheduled.retain(|_, scheduled| scheduled.message.profile_id != profile_id);
     }
 
     /// Returns when the first of the scheduled messages is due.
     pub(crate) fn first_due_us(&self) -> Option<i64> {
-        self.scheduled.values().chain(self.redated.values()).map(|message| message.fire_us).min()
+        let scheduled = self.scheduled.values().map(|scheduled| &scheduled.message);
+        scheduled.chain(self.redated.iter().map(|redated| &redated.message)).map(|message| message.fire_us).min()
     }
 
     /// Writes everything.
     pub(crate) async fn write(&self, tx: &mut Tx, tenant: &TenantId) -> Result<(), Error> {
         let cancelled: Vec<&str> = self.cancelled.iter().map(String::as_str).collect();
         messages::cancel(tx, tenant, &cancelled).await?;
-        let scheduled: Vec<&Message> = self.scheduled.values().collect();
-        messages::schedule(tx, tenant, &scheduled).await?;
-        for (known_id, message) in &self.redated {
-            messages::redate(tx, tenant, known_id, message).await?;
+        for restated in [false, true] {
+            let scheduled = self.scheduled.values().filter(|scheduled| scheduled.restated == restated);
+            let scheduled: Vec<&Message> = scheduled.map(|scheduled| &scheduled.message).collect();
+            messages::schedule(tx, tenant, &scheduled, restated).await?;
         }
-        for (message_id, profile_id) in &self.moved {
-            messages::move_one(tx, tenant, message_id, profile_id).await?;
+        for redated in &self.redated {
+            redated.write(tx, tenant).await?;
+        }
+        for (message_id, (profile_id, time_us)) in &self.moved {
+            messages::move_one(tx, tenant, message_id, profile_id, *time_us).await?;
         }
         Ok(())
+    }
+}
+
+impl Redated {
+    async fn write(&self, tx: &mut Tx, tenant: &TenantId) -> Result<(), Error> {
+        let Self { former_us, message, is_ahead } = self;
+        let known = messages::set_off_at(tx, tenant, message, *former_us).await?;
+        let waiting: Vec<&str> =
+            known.iter().filter(|known| known.is_scheduled()).map(|known| known.message_id.as_str()).collect();
+        // One that was decided has spoken for this stay.
+        if waiting.len() < known.len() || known.is_empty() && !is_ahead {
+            return Ok(());
+        }
+        messages::cancel(tx, tenant, &waiting).await?;
+        messages::schedule(tx, tenant, &[message], false).await
     }
 }
 

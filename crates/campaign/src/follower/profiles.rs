@@ -200,25 +200,23 @@ impl ContactFold {
             if let Some(before) = basket::formerly_ending(changes, index, delay_us) {
                 self.pending.plan.cancel(&self.tenant, campaign, &ids::basket_cause(&before.event_id));
             }
-            let cause = ids::basket_cause(&change.event_id);
             let due_us = change.time_us.saturating_add(delay_us);
-            let takes = campaign.takes(change.time_us, due_us, now_us);
-            match (basket::ends_run(changes, &change.event_id, delay_us), restated) {
-                (true, false) if takes => {
-                    let cause = Cause {
-                        profile_id,
-                        name: cause,
-                        text: format!("basket changed (event {})", change.event_id),
-                        time_us: change.time_us,
-                        due_us,
-                        traceparent: &self.pending.traceparent,
-                    };
-                    self.pending.plan.schedule(&self.tenant, campaign, cause);
-                }
-                (true, true) if takes => self.pending.plan.move_to(&self.tenant, campaign, &cause, profile_id),
+            if !campaign.takes(change.time_us, due_us, now_us) {
+                continue;
+            }
+            let cause = Cause {
+                profile_id,
+                name: ids::basket_cause(&change.event_id),
+                text: format!("basket changed (event {})", change.event_id),
+                time_us: change.time_us,
+                due_us,
+                traceparent: &self.pending.traceparent,
+            };
+            match basket::ends_run(changes, &change.event_id, delay_us) {
+                true => set_off(&mut self.pending.plan, &self.tenant, campaign, cause, restated, now_us),
                 // It had set off a message under a profile that knew nothing of the changes after it.
-                (false, true) if takes => self.pending.plan.cancel(&self.tenant, campaign, &cause),
-                _ => {}
+                false if restated => self.pending.plan.cancel(&self.tenant, campaign, &cause.name),
+                false => {}
             }
         }
         Ok(())
@@ -246,15 +244,10 @@ impl ContactFold {
             if !campaign.takes(time_us, due_us, now_us) {
                 continue;
             }
-            let name = ids::order_cause(order_id);
-            if restated {
-                self.pending.plan.move_to(&self.tenant, campaign, &name, profile_id);
-                continue;
-            }
-            let text = "order placed".to_owned();
+            let (name, text) = (ids::order_cause(order_id), "order placed".to_owned());
             let traceparent = &self.pending.traceparent;
             let cause = Cause { profile_id, name, text, time_us, due_us, traceparent };
-            self.pending.plan.schedule(&self.tenant, campaign, cause);
+            set_off(&mut self.pending.plan, &self.tenant, campaign, cause, restated, now_us);
         }
         Ok(())
     }
@@ -318,6 +311,16 @@ impl ContactFold {
         changed.sort_unstable_by_key(|(profile_id, _)| *profile_id);
         contacts::save(tx, &self.tenant, &changed).await?;
         self.pending.plan.write(tx, &self.tenant).await
+    }
+}
+
+/// Schedules what a cause sets off. Of a cause that is told again and was due before, what is left is given to whoever has it
+/// now: the rest was decided for those whom it was told of then.
+fn set_off(plan: &mut Plan, tenant: &TenantId, campaign: &Definition, cause: Cause<'_>, restated: bool, now_us: i64) {
+    if restated && cause.due_us <= now_us {
+        plan.move_to(tenant, campaign, &cause);
+    } else {
+        plan.schedule(tenant, campaign, cause, restated);
     }
 }
 

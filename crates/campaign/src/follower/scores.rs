@@ -116,14 +116,20 @@ impl SegmentFold {
         entered: &SegmentEntered,
         traceparent: &str,
     ) {
-        if entered.backfilled {
+        if entered.backfilled && !entered.restated {
             return;
         }
+        let now_us = self.clock.now_us();
         let time_us = micros_or_zero(entered.enter_time.as_ref());
         for campaign in campaigns {
             let Trigger::SegmentEntered { segment_id, delay_us } = &campaign.trigger else { continue };
             let due_us = time_us.saturating_add(*delay_us);
-            if *segment_id != entered.segment_id || !campaign.takes(time_us, due_us, self.clock.now_us()) {
+            if *segment_id != entered.segment_id || !campaign.takes(time_us, due_us, now_us) {
+                continue;
+            }
+            // What fell due before was decided for those whom the events were told of then.
+            let is_ahead = due_us > now_us;
+            if entered.restated && !is_ahead {
                 continue;
             }
             let cause = Cause {
@@ -135,11 +141,8 @@ impl SegmentFold {
                 traceparent,
             };
             match &entered.former_enter_time {
-                Some(former) => {
-                    let known_as = ids::segment_cause(segment_id, profile_id, micros(former));
-                    plan.redate(&self.tenant, campaign, &known_as, cause);
-                }
-                None => plan.schedule(&self.tenant, campaign, cause),
+                Some(former) => plan.redate(&self.tenant, campaign, micros(former), cause, is_ahead),
+                None => plan.schedule(&self.tenant, campaign, cause, entered.restated),
             }
         }
     }

@@ -16,11 +16,18 @@ pub(crate) const COLUMNS: &str = "message_id, campaign_id, profile_id, channel, 
        gates, products, links, address_hash";
 const PARAMETERS: usize = 25;
 
-/// The earliest telling of a cause counts, whichever was read first.
+/// The earliest telling of a cause counts, whichever was read first, and is whose message it is.
 const IF_EARLIER: &str = "
     ON CONFLICT (tenant_id, message_id) DO UPDATE
-       SET trigger_us = excluded.trigger_us, due_us = excluded.due_us, fire_us = excluded.fire_us
+       SET profile_id = excluded.profile_id, trigger_us = excluded.trigger_us, due_us = excluded.due_us,
+           fire_us = excluded.fire_us
      WHERE messages.state = 1 AND excluded.due_us < messages.due_us";
+/// Of what is told again, the same telling moves the message too; what it was put off to stays.
+const IF_NOT_LATER: &str = "
+    ON CONFLICT (tenant_id, message_id) DO UPDATE
+       SET profile_id = excluded.profile_id, trigger_us = excluded.trigger_us, due_us = excluded.due_us,
+           fire_us = CASE WHEN excluded.due_us < messages.due_us THEN excluded.fire_us ELSE messages.fire_us END
+     WHERE messages.state = 1 AND excluded.due_us <= messages.due_us";
 const DECIDED: &str = "
     ON CONFLICT (tenant_id, message_id) DO UPDATE
        SET profile_id = excluded.profile_id, state = excluded.state, reason = excluded.reason, fire_us = excluded.fire_us,
@@ -29,11 +36,11 @@ const CANCEL: &str = "DELETE FROM messages WHERE state = 1 AND tenant_id = ";
 const MOVE_ONE: &str = "
     UPDATE messages
        SET profile_id = $3
-     WHERE tenant_id = $1 AND message_id = $2 AND state = 1";
-const REDATE: &str = "
-    UPDATE messages
-       SET message_id = $3, cause = $4, trigger_us = $5, due_us = $6, fire_us = $7
-     WHERE tenant_id = $1 AND message_id = $2 AND state = 1";
+     WHERE tenant_id = $1 AND message_id = $2 AND state = 1 AND trigger_us >= $4";
+const SET_OFF_AT: &str = "
+    SELECT message_id, state
+      FROM messages
+     WHERE tenant_id = $1 AND profile_id = $2 AND campaign_id = $3 AND trigger_us = $4";
 const MOVE_ALL: &str = "
     UPDATE messages
        SET profile_id = $3
@@ -48,9 +55,46 @@ const ERASE: &str = "
      WHERE tenant_id = $1 AND profile_id = $2";
 
 /// Schedules messages that are not known yet. A cause that is known sets off nothing again; told to have been earlier, it
-/// draws what is still scheduled forward.
-pub(crate) async fn schedule(tx: &mut Tx, tenant: &TenantId, messages: &[&Message]) -> Result<(), Error> {
-    write(tx, tenant, messages, IF_EARLIER).await
+/// draws what is still scheduled forward; told again (`restated`), it gives it to whoever has the cause now.
+pub(crate) async fn schedule(
+    tx: &mut Tx,
+    tenant: &TenantId,
+    messages: &[&Message],
+    restated: bool,
+) -> Result<(), Error> {
+    write(tx, tenant, messages, if restated { IF_NOT_LATER } else { IF_EARLIER }).await
+}
+
+/// A message that is known, as far as it matters to one that may take its place.
+#[derive(Debug, sqlx::FromRow)]
+pub(crate) struct Known {
+    pub(crate) message_id: String,
+    state: i64,
+}
+
+impl Known {
+    /// Whether nothing is decided about it.
+    pub(crate) fn is_scheduled(&self) -> bool {
+        self.state == State::Scheduled.number()
+    }
+}
+
+/// Returns what the campaign and the person of `message` have of messages that something at `trigger_us` has set off.
+pub(crate) async fn set_off_at(
+    tx: &mut Tx,
+    tenant: &TenantId,
+    message: &Message,
+    trigger_us: i64,
+) -> Result<Vec<Known>, Error> {
+    Ok(within!(tx, conn => {
+        sqlx::query_as(SET_OFF_AT)
+            .bind(tenant.as_str())
+            .bind(&message.profile_id)
+            .bind(&message.campaign_id)
+            .bind(trigger_us)
+            .fetch_all(&mut *conn)
+            .await
+    })?)
 }
 
 /// Writes what was decided about messages that were read in this transaction.
@@ -153,25 +197,20 @@ pub(crate) async fn cancel(tx: &mut Tx, tenant: &TenantId, message_ids: &[&str])
     Ok(())
 }
 
-/// Gives a scheduled message to the profile that has its cause now.
-pub(crate) async fn move_one(tx: &mut Tx, tenant: &TenantId, message_id: &str, profile_id: &str) -> Result<(), Error> {
+/// Gives a scheduled message to the profile that has its cause now, unless another telling at an earlier time counts.
+pub(crate) async fn move_one(
+    tx: &mut Tx,
+    tenant: &TenantId,
+    message_id: &str,
+    profile_id: &str,
+    time_us: i64,
+) -> Result<(), Error> {
     within!(tx, conn => {
-        sqlx::query(MOVE_ONE).bind(tenant.as_str()).bind(message_id).bind(profile_id).execute(&mut *conn).await.map(|_| ())
-    })?;
-    Ok(())
-}
-
-/// Puts a message in the place of the one that was scheduled while its cause was believed to be later. One that is decided stays.
-pub(crate) async fn redate(tx: &mut Tx, tenant: &TenantId, known_id: &str, message: &Message) -> Result<(), Error> {
-    within!(tx, conn => {
-        sqlx::query(REDATE)
+        sqlx::query(MOVE_ONE)
             .bind(tenant.as_str())
-            .bind(known_id)
-            .bind(&message.message_id)
-            .bind(&message.cause)
-            .bind(message.trigger_us)
-            .bind(message.due_us)
-            .bind(message.fire_us)
+            .bind(message_id)
+            .bind(profile_id)
+            .bind(time_us)
             .execute(&mut *conn)
             .await
             .map(|_| ())

@@ -10,4 +10,5 @@ mod sending;
 mod shop;
 mod speed;
 mod store;
+mod twins;
 mod uncertain;

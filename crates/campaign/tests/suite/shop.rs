@@ -189,8 +189,25 @@ pub(crate) fn entered_earlier(
     former: Option<DateTime<Utc>>,
 ) -> ScoreRecord {
     let enter_time = Some(timestamp(time));
-    let entered =
-        SegmentEntered { segment_id: "vip".into(), enter_time, backfilled, former_enter_time: former.map(timestamp) };
+    let former_enter_time = former.map(timestamp);
+    let segment_id = "vip".into();
+    let entered = SegmentEntered { segment_id, enter_time, backfilled, former_enter_time, ..SegmentEntered::default() };
+    ScoreRecord { profile_id: profile_id.into(), body: Some(score_record::Body::SegmentEntered(entered)) }
+}
+
+/// Says of a stay that events which were another's began it, perhaps of one that was told to have begun at `former`.
+pub(crate) fn entered_by_restatement(
+    profile_id: &str,
+    time: DateTime<Utc>,
+    former: Option<DateTime<Utc>>,
+) -> ScoreRecord {
+    let entered = SegmentEntered {
+        segment_id: "vip".into(),
+        enter_time: Some(timestamp(time)),
+        backfilled: true,
+        former_enter_time: former.map(timestamp),
+        restated: true,
+    };
     ScoreRecord { profile_id: profile_id.into(), body: Some(score_record::Body::SegmentEntered(entered)) }
 }
 

@@ -43,15 +43,22 @@ pub struct SegmentEntered {
     #[prost(message, optional, tag = "2")]
     pub enter_time: ::core::option::Option<::prost_types::Timestamp>,
     /// True when a new or changed rule or a restatement caused it, not
-    /// something the person did or let pass: nothing is triggered by it.
+    /// something the person did or let pass: nothing is triggered by it, unless
+    /// it is restated.
     #[prost(bool, tag = "3")]
     pub backfilled: bool,
     /// Set when this stay was told before, as beginning at this later time, and
-    /// what began it turned out to have happened earlier (an order is told by the
-    /// browser, then by the shop's server). It is the same stay: nothing is
-    /// triggered a second time.
+    /// turned out to have begun earlier (an order is told by the browser, then by
+    /// the shop's server, or days late). It is the same stay: nothing is triggered
+    /// a second time.
     #[prost(message, optional, tag = "4")]
     pub former_enter_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// True when a restatement caused it: after a merge or split the events of
+    /// others became this person's. What falls due later than it is told is
+    /// triggered all the same, as it would have been had they been one person all
+    /// along; what fell due before was decided for those they were then.
+    #[prost(bool, tag = "5")]
+    pub restated: bool,
 }
 impl ::prost::Name for SegmentEntered {
     const NAME: &'static str = "SegmentEntered";

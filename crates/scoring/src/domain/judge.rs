@@ -57,10 +57,10 @@ pub(crate) enum Transition {
         segment_id: String,
         /// When, in microseconds since the Unix epoch.
         enter_us: i64,
-        /// Whether a rule or a restatement caused it.
-        backfilled: bool,
+        /// How it came about.
+        how: How,
     },
-    /// What began a stay that was told already turned out to have happened earlier.
+    /// A stay that was told already turned out to have begun earlier.
     Redated {
         /// Which segment.
         segment_id: String,
@@ -68,6 +68,8 @@ pub(crate) enum Transition {
         enter_us: i64,
         /// When it was told to have begun, in microseconds since the Unix epoch.
         former_us: i64,
+        /// How that came about.
+        how: How,
     },
     /// Left.
     Exited {
@@ -78,13 +80,34 @@ pub(crate) enum Transition {
     },
 }
 
+/// How an entry or exit came about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum How {
+    /// By what the person did or let pass.
+    #[default]
+    Lived,
+    /// By a new or changed rule.
+    Ruled,
+    /// By events that became the person's in a merge or split.
+    Restated,
+}
+
+impl How {
+    /// Returns how something came about that was told anew or for the first time.
+    pub(crate) fn told(restated: bool) -> Self {
+        if restated { Self::Restated } else { Self::Lived }
+    }
+}
+
 /// Why somebody is judged.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Cause {
     /// When it happened: the time of an entry or exit.
     pub(crate) at_us: i64,
-    /// Whether a rule or a restatement caused it.
-    pub(crate) backfilled: bool,
+    /// How what it causes comes about.
+    pub(crate) how: How,
+    /// Whether it tells of an order that was placed before one that is known: then another order may have decided.
+    pub(crate) is_late_order: bool,
 }
 
 impl Bench<'_> {
@@ -97,7 +120,7 @@ impl Bench<'_> {
             let Some(due_us) = state.due_us.filter(|due_us| *due_us <= now_us) else {
                 break;
             };
-            let cause = Cause { at_us: due_us, backfilled: false };
+            let cause = Cause { at_us: due_us, ..Cause::default() };
             // By the rules of before: what a new rule changes is told as backfilled, below.
             let known_version = state.rules_version;
             let is_known = |segment: &Segment| segment.version <= known_version && !segment.rule.time().is_timeless();
@@ -108,18 +131,18 @@ impl Bench<'_> {
         if state.rules_version < self.rules.version {
             self.forget_deleted(state);
             let known_version = state.rules_version;
-            let cause = Cause { at_us: now_us, backfilled: true };
+            let cause = Cause { at_us: now_us, how: How::Ruled, ..Cause::default() };
             self.judge(state, now_us, cause, |segment| segment.version > known_version, transitions);
             state.rules_version = self.rules.version;
             state.due_us = self.next_due_us(state, now_us);
         }
         if state.cuts_version < self.cuts.version {
-            let cause = Cause { at_us: now_us, backfilled: false };
+            let cause = Cause { at_us: now_us, ..Cause::default() };
             self.judge(state, now_us, cause, Segment::reads_cuts, transitions);
             state.cuts_version = self.cuts.version;
         }
         if state.due_us.is_some_and(|due_us| due_us <= now_us) {
-            let cause = Cause { at_us: now_us, backfilled: false };
+            let cause = Cause { at_us: now_us, ..Cause::default() };
             self.judge(state, now_us, cause, |segment| !segment.rule.time().is_timeless(), transitions);
             state.due_us = self.next_due_us(state, now_us);
         }
@@ -170,12 +193,11 @@ impl Bench<'_> {
         for (segment, matches) in answers {
             match (state.membership(&segment.segment_id), matches) {
                 (None, true) => {
-                    state.enter(segment, cause.at_us);
-                    transitions.push(Transition::Entered {
-                        segment_id: segment.segment_id.clone(),
-                        enter_us: cause.at_us,
-                        backfilled: cause.backfilled,
-                    });
+                    let decided_us = cause.is_late_order.then(|| self.entry_us(state, segment, now_us)).flatten();
+                    let enter_us = decided_us.unwrap_or(cause.at_us);
+                    state.enter(segment, enter_us);
+                    let segment_id = segment.segment_id.clone();
+                    transitions.push(Transition::Entered { segment_id, enter_us, how: cause.how });
                 }
                 (Some(place), false) => {
                     state.memberships.remove(place);
@@ -215,16 +237,6 @@ impl State {
     pub(crate) fn leave_all(&mut self, exit_us: i64) -> Vec<Transition> {
         let exit = |membership: Membership| Transition::Exited { segment_id: membership.segment_id, exit_us };
         std::mem::take(&mut self.memberships).into_iter().map(exit).collect()
-    }
-
-    /// Draws back the stays that something at `former_us` began which turned out to have happened at `enter_us`.
-    pub(crate) fn redate(&mut self, former_us: i64, enter_us: i64) -> Vec<Transition> {
-        let begun = self.memberships.iter_mut().filter(|membership| membership.enter_us == former_us);
-        let redated = begun.map(|membership| {
-            membership.enter_us = enter_us;
-            Transition::Redated { segment_id: membership.segment_id.clone(), enter_us, former_us }
-        });
-        redated.collect()
     }
 
     fn enter(&mut self, segment: &Segment, enter_us: i64) {

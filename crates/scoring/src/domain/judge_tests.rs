@@ -22,7 +22,11 @@ fn buyer(last_order_us: i64) -> State {
 }
 
 fn entered(segment_id: &str, enter_us: i64, backfilled: bool) -> Transition {
-    Transition::Entered { segment_id: segment_id.into(), enter_us, backfilled }
+    Transition::Entered {
+        segment_id: segment_id.into(),
+        enter_us,
+        how: if backfilled { How::Ruled } else { How::Lived },
+    }
 }
 
 fn exited(segment_id: &str, exit_us: i64) -> Transition {
@@ -55,7 +59,7 @@ fn what_a_person_does_enters_and_leaves_only_by_rules_that_read_it() {
     let bench = Bench { rules: &rules, cuts: &cuts };
     let mut state = buyer(NOW_US);
     state.rules_version = 1;
-    let cause = Cause { at_us: NOW_US - 7, backfilled: false };
+    let cause = Cause { at_us: NOW_US - 7, ..Cause::default() };
 
     let mut transitions = Vec::new();
     bench.judge_changed(&mut state, EVENTS, NOW_US, cause, &mut transitions);

@@ -1,5 +1,6 @@
 //! Rules and algorithms: pure, without I/O, SQL or protobuf.
 
+pub(crate) mod entry;
 pub(crate) mod event;
 pub(crate) mod judge;
 pub(crate) mod order;

@@ -157,12 +157,7 @@ impl State {
 impl Stats {
     /// Takes the old contribution of one order away and adds the new one. `orders` already holds the new one.
     fn replace(&mut self, before: &Contribution, after: &Contribution, orders: &BTreeMap<String, Order>) {
-        for sum in &before.sums {
-            let value = self.values.entry(sum.currency.clone()).or_default();
-            value.order_count -= u64::from(sum.counts);
-            value.net_micros = value.net_micros.wrapping_sub(sum.net_micros);
-            value.refunded_micros = value.refunded_micros.wrapping_sub(sum.refunded_micros);
-        }
+        self.subtract_values(before);
         for sum in &after.sums {
             let value = self.values.entry(sum.currency.clone()).or_default();
             value.order_count += u64::from(sum.counts);
@@ -184,6 +179,23 @@ impl Stats {
             }
         } else if let Some(order_us) = after.counted_us {
             widen(&mut self.orders_us, order_us);
+        }
+    }
+
+    /// Takes the last of the orders that count away; `last_us` is when the one before it was placed.
+    pub(crate) fn take_last(&mut self, order: &Contribution, last_us: Option<i64>) {
+        self.subtract_values(order);
+        self.values.retain(|_, value| *value != Value::default());
+        self.order_count -= u64::from(order.counted_us.is_some());
+        self.orders_us = self.orders_us.zip(last_us).map(|(span, last_us)| Span { last_us, ..span });
+    }
+
+    fn subtract_values(&mut self, order: &Contribution) {
+        for sum in &order.sums {
+            let value = self.values.entry(sum.currency.clone()).or_default();
+            value.order_count -= u64::from(sum.counts);
+            value.net_micros = value.net_micros.wrapping_sub(sum.net_micros);
+            value.refunded_micros = value.refunded_micros.wrapping_sub(sum.refunded_micros);
         }
     }
 

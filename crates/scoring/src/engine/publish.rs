@@ -8,7 +8,7 @@ use prost::Message;
 use proto::scoring::v1::{ScoreRecord, SegmentEntered, SegmentExited, score_record::Body};
 
 use super::work::Told;
-use crate::domain::judge::Transition;
+use crate::domain::judge::{How, Transition};
 use kit::time::timestamp;
 
 /// Appends entries and exits, in their order.
@@ -22,21 +22,23 @@ pub(crate) async fn append(log: &EventLog, tx: &mut Tx, tenant: &TenantId, told:
 
 fn record(told: &Told) -> Record {
     let (body, event_time_us) = match &told.transition {
-        Transition::Entered { segment_id, enter_us, backfilled } => {
+        Transition::Entered { segment_id, enter_us, how } => {
             let entered = SegmentEntered {
                 segment_id: segment_id.clone(),
                 enter_time: Some(timestamp(*enter_us)),
-                backfilled: *backfilled,
-                former_enter_time: None,
+                backfilled: *how != How::Lived,
+                restated: *how == How::Restated,
+                ..SegmentEntered::default()
             };
             (Body::SegmentEntered(entered), *enter_us)
         }
-        Transition::Redated { segment_id, enter_us, former_us } => {
+        Transition::Redated { segment_id, enter_us, former_us, how } => {
             let entered = SegmentEntered {
                 segment_id: segment_id.clone(),
                 enter_time: Some(timestamp(*enter_us)),
-                backfilled: false,
+                backfilled: *how != How::Lived,
                 former_enter_time: Some(timestamp(*former_us)),
+                restated: *how == How::Restated,
             };
             (Body::SegmentEntered(entered), *enter_us)
         }

@@ -10,8 +10,9 @@ use kit::TenantId;
 
 use super::bench::TenantBench;
 use super::{Engine, publish};
+use crate::domain::entry::Placed;
 use crate::domain::event::{Event, What};
-use crate::domain::judge::{Cause, Transition};
+use crate::domain::judge::{Cause, How, Transition};
 use crate::domain::state::{CONSENTS, Inputs, Membership, ORDERS, State, TRAITS};
 use crate::store::buyers::Changed;
 use crate::store::shards::Shard;
@@ -172,18 +173,21 @@ impl Work {
         let known_us = person.state.placed_us(event);
         let changed = person.state.fold(event, &mut person.touched_orders);
         let mut redated = Vec::new();
+        let (mut is_late_order, how) = (false, How::told(restated));
         if changed & ORDERS != 0 {
             person.order_changes += 1;
             person.stored_currencies.get_or_insert(currencies);
-            if let (Some(known_us), Some(placed_us)) = (known_us, person.state.placed_us(event))
-                && placed_us < known_us
-            {
-                redated = person.change_memberships(|state| state.redate(known_us, placed_us));
+            if let Some(placed) = Placed::read(&person.state, event, known_us) {
+                is_late_order = placed.is_late(&person.state);
+                if is_late_order || placed.former_us.is_some() {
+                    let (bench, now_us) = (self.bench.bench(), self.now_us);
+                    redated = person.change_memberships(|state| bench.redate(state, &placed, now_us, how));
+                }
             }
         }
         person.state.restating = restated;
         self.tell(profile_id, redated, occasion.traceparent);
-        let cause = Cause { at_us: event.time_us, backfilled: restated };
+        let cause = Cause { at_us: event.time_us, how, is_late_order };
         self.judge(profile_id, changed, cause, occasion.traceparent);
     }
 
@@ -208,7 +212,8 @@ impl Work {
         if changed == 0 {
             return;
         }
-        let cause = Cause { at_us: occasion.at_us, backfilled: person.state.restating };
+        let how = How::told(person.state.restating);
+        let cause = Cause { at_us: occasion.at_us, how, ..Cause::default() };
         self.judge(profile_id, changed, cause, occasion.traceparent);
     }
 

@@ -4,8 +4,8 @@ use kit::TenantId;
 use store::{Db, Error, Tx};
 
 use super::blob::{pack_cuts, unpack_cuts};
-use crate::domain::DAY_US;
 use crate::domain::judge::JudgingCuts;
+use crate::domain::next_midnight;
 
 const LOCK: &str = "
     INSERT INTO shards (tenant_id, partition, revision, order_changes, judged_rules, judged_cuts,
@@ -115,9 +115,14 @@ impl Freshness {
     /// Whether to cut anew: at midnight (UTC), because recency has moved, and five minutes after the last time if orders have
     /// changed.
     pub(crate) fn is_stale(&self, now_us: i64) -> bool {
-        let changed = self.order_changes != self.cuts_order_changes;
-        now_us.div_euclid(DAY_US) != self.cuts_as_of_us.div_euclid(DAY_US)
-            || changed && now_us >= self.cuts_as_of_us.saturating_add(REFRESH_US)
+        now_us >= self.stale_us()
+    }
+
+    /// Returns from when on to cut anew.
+    pub(crate) fn stale_us(&self) -> i64 {
+        let midnight_us = next_midnight(self.cuts_as_of_us);
+        let is_changed = self.order_changes != self.cuts_order_changes;
+        if is_changed { midnight_us.min(self.cuts_as_of_us.saturating_add(REFRESH_US)) } else { midnight_us }
     }
 }
 

@@ -254,7 +254,12 @@ impl Shop {
             };
             let text = match score.body.unwrap() {
                 score_record::Body::SegmentEntered(entered) => {
-                    let how = if entered.backfilled { " backfilled" } else { "" };
+                    let how = match (entered.backfilled, entered.restated) {
+                        (false, false) => "",
+                        (true, false) => " backfilled",
+                        (true, true) => " restated",
+                        (false, true) => " restated, which is backfilled",
+                    };
                     let former = entered.former_enter_time;
                     let former = former.map(|_| format!(" not {}", time(&former))).unwrap_or_default();
                     format!("{} +{} {}{how}{former}", score.profile_id, entered.segment_id, time(&entered.enter_time))

@@ -13,6 +13,7 @@ use super::time::TimeUse;
 use super::vocabulary::View;
 use crate::domain::next_midnight;
 use crate::domain::rfm::Cell;
+use crate::domain::state::ORDERS;
 use crate::domain::state::{CURRENCY, Inputs, RFM, Span, State};
 
 /// Stack of the thread that parses: the parser recurses many frames deep for each level of nesting.
@@ -73,6 +74,11 @@ impl Rule {
     /// Returns what the rule reads.
     pub(crate) fn inputs(&self) -> Inputs {
         self.analysis.inputs
+    }
+
+    /// Whether a person's orders alone decide, and not how long ago they were.
+    pub(crate) fn is_by_orders(&self) -> bool {
+        self.inputs() == ORDERS && self.time().is_timeless()
     }
 
     /// Whether the rule reads what a refresh of the RFM cuts may change.
