@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use comptoir::{
     api::Api,
     cluster::{Cluster, ClusterOptions, programs_beside_this_one},
-    platform::{Databases, settled},
+    platform::{Databases, next_due_us, settled},
     shop::Stage,
     web::Web,
 };
@@ -133,6 +133,11 @@ impl Stage for Clustered {
         within(SETTLE_LIMIT, "the services do not come to rest", rest).await?;
         self.post.hand_over();
         Ok(())
+    }
+
+    async fn next_due(&self) -> Result<Option<DateTime<Utc>>, Error> {
+        let next_us = next_due_us(&self.databases).await?;
+        Ok(next_us.and_then(DateTime::from_timestamp_micros))
     }
 }
 

@@ -111,6 +111,10 @@ impl Stage for Embedded {
         self.post.hand_over();
         Ok(())
     }
+
+    async fn next_due(&self) -> Result<Option<DateTime<Utc>>, Error> {
+        self.platform.next_due().await
+    }
 }
 
 impl Subject for Embedded {

@@ -6,7 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use comptoir::{shop::Shop, web::Web};
+use comptoir::{
+    shop::{Pace, Passing, Shop, end_of},
+    web::Web,
+};
 use futures::{StreamExt, TryStreamExt, future::try_join, stream};
 use http::StatusCode;
 use kit::Error;
@@ -40,11 +43,11 @@ pub async fn feed(
     mut disturb: impl AsyncFnMut(usize) -> Result<(), Error>,
 ) -> Result<Fed, Error> {
     let mut fed = Fed::default();
+    let passing = Passing::of(world, Pace::InOrder);
     for (number, day) in world.days().enumerate() {
-        let midnight = (day.date + chrono::Days::new(1)).and_time(chrono::NaiveTime::MIN).and_utc();
         // Received at the day's end, without a word of when they were sent: no clock is corrected, times are as claimed.
-        subject.set_intake(midnight);
-        let deliveries: Vec<Delivery> = day.deliveries.into_iter().map(without_sending_time).collect();
+        subject.set_intake(end_of(&day));
+        let deliveries: Vec<Delivery> = day.deliveries.iter().cloned().map(without_sending_time).collect();
         if !deliveries.is_empty() {
             let (count, mut counted) = watch::channel(0_usize);
             let half = deliveries.len() / 2;
@@ -58,10 +61,9 @@ pub async fn feed(
             fed.repeats += repeats;
             fed.acknowledged.extend(deliveries.iter().flat_map(message_ids));
         }
-        subject.settle().await?;
-        subject.set_timers(midnight);
-        subject.settle().await?;
+        passing.end_day(subject, number, &day).await?;
     }
+    passing.end(subject, world).await?;
     Ok(fed)
 }
 

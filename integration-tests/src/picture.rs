@@ -70,9 +70,9 @@ impl Picture {
         Ok(picture)
     }
 
-    /// Returns the picture without some of its sections.
-    pub fn without(mut self, sections: &[&str]) -> Self {
-        self.sections.retain(|section, _| !sections.contains(section));
+    /// Returns the picture without one of its sections.
+    pub fn without(mut self, section: &str) -> Self {
+        self.sections.remove(section);
         self
     }
 
@@ -209,9 +209,9 @@ impl Picture {
 
     async fn events(&mut self, api: &Api) -> Result<(), Error> {
         for (source, counts) in read::event_counts(api).await? {
-            let text =
-                format!("{} accepted, {} known, {} kept aside", counts.accepted, counts.duplicate, counts.quarantined);
-            self.note("events", source, text);
+            let text = format!("{} accepted, {} kept aside", counts.accepted, counts.quarantined);
+            self.note("events", source.clone(), text);
+            self.note("repeats", source, format!("{} were known", counts.duplicate));
         }
         Ok(())
     }

@@ -1,36 +1,22 @@
 //! The shop that the tests live through: small, busy, and untidy.
 
 use chrono::{DateTime, Utc};
-use comptoir::shop::{self, Lived, Shop};
+use comptoir::shop::{self, Lived, Pace, Shop};
 use kit::Error;
 use proto::{
     campaign::v1::{Campaign, Channel, PutCampaignRequest, SegmentEnteredTrigger, campaign::Trigger},
     scoring::v1::{PutSegmentRequest, Segment},
 };
-use simulator::{Habits, Noise, PurchaseModel, World, WorldConfig};
+use simulator::{Habits, PurchaseModel, World, WorldConfig};
 
-use crate::{Subject, read};
+use crate::Subject;
 
 /// Tenant of the scenario.
 pub const TENANT: &str = "atelier";
 
 /// Returns the world: about 80 people and 60 products during 25 days, with every kind of disorder the simulator knows.
 pub fn world() -> World {
-    World::new(config())
-}
-
-/// Returns the same world without orders that are told twice, for comparing two runs.
-///
-/// Where browser and server tell of an order under two people who turn out to be one, either may have set a message off before
-/// they are found to be one. The second is withheld then, but it was there, and its record is part of the picture.
-pub fn world_for_comparing() -> World {
-    let config = config();
-    let noise = Noise { server_copy: 0.0, ..config.noise.clone() };
-    World::new(WorldConfig { noise, ..config })
-}
-
-fn config() -> WorldConfig {
-    WorldConfig {
+    World::new(WorldConfig {
         seed: 11,
         people: 80,
         products: 60,
@@ -47,7 +33,7 @@ fn config() -> WorldConfig {
             ..Habits::default()
         },
         ..WorldConfig::default()
-    }
+    })
 }
 
 /// Returns the world's first instant.
@@ -88,24 +74,9 @@ pub async fn set_up(subject: &impl Subject, world: &World) -> Result<Shop, Error
     Ok(shop)
 }
 
-/// Changes a shop for comparing two runs: what is set off falls due on a later day.
-///
-/// The clock jumps a day at a time. A basket's message that falls due on the very day on which time alone brings the same person
-/// into a segment is decided before or after the other's, whichever service wakes first; in time that passes, never.
-pub async fn make_comparable(shop: &Shop) -> Result<(), Error> {
-    let delay = Some(prost_types::Duration { seconds: 26 * 3_600, nanos: 0 });
-    for mut campaign in read::campaigns(&shop.api).await? {
-        match &mut campaign.trigger {
-            Some(Trigger::AbandonedBasket(basket)) => basket.delay = delay,
-            Some(Trigger::SegmentEntered(entered)) => entered.delay = delay,
-            Some(Trigger::PostPurchase(_)) | None => continue,
-        }
-        shop.api.campaigns().put_campaign(PutCampaignRequest { campaign: Some(campaign) }).await?;
-    }
-    Ok(())
-}
-
 /// Lives through the world, day by day, with people who open, click and unsubscribe.
+///
+/// Time passes in order, so that what is decided does not depend on which service wakes first.
 pub async fn live(subject: &impl Subject, shop: &Shop, world: &World) -> Result<Lived, Error> {
-    shop::live(subject, shop, world, || subject.web(), &subject.post().people, |_| {}).await
+    shop::live(subject, shop, world, Pace::InOrder, || subject.web(), &subject.post().people, |_| {}).await
 }

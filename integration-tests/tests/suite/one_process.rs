@@ -269,8 +269,8 @@ async fn check_unsubscribe_link(subject: &Embedded, shop: &Shop, world: &World) 
     }
     subject.settle().await?;
 
-    // The same person fills a basket the next morning.
-    let morning = world.config().end() + Duration::hours(9);
+    // The same person fills a basket the next morning: the world is over, and a day has passed since.
+    let morning = world.config().end() + Duration::hours(24 + 9);
     subject.set_intake(morning);
     subject.set_timers(morning);
     let person = world.person(&mail.to).expect("mails go to the shop's people");

@@ -5,9 +5,8 @@ use kit::Error;
 
 /// Lives through the scenario and takes the picture.
 async fn picture(subject: &impl Subject) -> Result<Picture, Error> {
-    let world = scenario::world_for_comparing();
+    let world = scenario::world();
     let shop = scenario::set_up(subject, &world).await?;
-    scenario::make_comparable(&shop).await?;
     scenario::live(subject, &shop, &world).await?;
     Picture::take(&shop.api, &subject.post().all()).await
 }

@@ -6,7 +6,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use kit::Error;
 use simulator::{Delivery, World};
 
-use super::{Shop, links};
+use super::{Links, Pace, Passing, Shop, end_of, links};
 use crate::web::Web;
 
 /// Bodies posted at the same time.
@@ -23,6 +23,8 @@ pub trait Stage {
     fn set_timers(&self, time: DateTime<Utc>);
     /// Waits until nothing is under way.
     fn settle(&self) -> impl Future<Output = Result<(), Error>> + Send;
+    /// Returns when the first timer of any service is due.
+    fn next_due(&self) -> impl Future<Output = Result<Option<DateTime<Utc>>, Error>> + Send;
 }
 
 /// What happened to the outside world.
@@ -48,13 +50,14 @@ enum Deed {
     Unsubscribe(String),
 }
 
-/// Lives through the world: posts what it sends, lets each day's timers fire, and reacts to the mails that arrive.
+/// Lives through the world: posts what it sends, lets timers fire as time passes, and reacts to the mails that arrive.
 ///
 /// `done` is told the number of events posted so far.
 pub async fn live(
     stage: &impl Stage,
     shop: &Shop,
     world: &World,
+    pace: Pace,
     connect: impl Fn() -> Result<Web, Error>,
     letters: &Sink,
     mut done: impl FnMut(u64),
@@ -64,10 +67,11 @@ pub async fn live(
     let mut recent: BTreeMap<String, Vec<DateTime<Utc>>> = BTreeMap::new();
     let mut webs = (0..CONCURRENCY).map(|_| connect()).collect::<Result<Vec<_>, _>>()?;
     let mut visitor = connect()?;
+    let passing = Passing::of(world, pace);
 
-    for day in world.days() {
-        let midnight = (day.date + chrono::Days::new(1)).and_time(chrono::NaiveTime::MIN).and_utc();
-        for quarter in quarters(day.deliveries) {
+    for (number, day) in world.days().enumerate() {
+        let midnight = end_of(&day);
+        for quarter in quarters(&day.deliveries) {
             let Some(received) = quarter.last().map(|delivery| delivery.received_at) else { continue };
             do_deeds(stage, &mut agenda, received, &mut visitor, &mut lived).await?;
             stage.set_intake(received);
@@ -77,20 +81,21 @@ pub async fn live(
             done(lived.events);
         }
         do_deeds(stage, &mut agenda, midnight, &mut visitor, &mut lived).await?;
-        stage.set_intake(midnight);
-        stage.settle().await?;
-        stage.set_timers(midnight);
-        stage.settle().await?;
+        passing.end_day(stage, number, &day).await?;
 
-        for mail in letters.take() {
-            lived.mails += 1;
-            let Some(links) = links(&mail.bytes) else { continue };
-            let times = recent.entry(mail.to.clone()).or_default();
+        let arrived = letters.take();
+        lived.mails += arrived.len() as u64;
+        let mut read: Vec<(String, Links)> =
+            arrived.into_iter().filter_map(|mail| Some((mail.to, links(&mail.bytes)?))).collect();
+        // What leaves at one instant arrives in any order; people read it in one.
+        read.sort_by(|(to, one), (other_to, other)| (to, &one.subject).cmp(&(other_to, &other.subject)));
+        for (to, links) in read {
+            let times = recent.entry(to.clone()).or_default();
             times.retain(|time| *time > midnight - Duration::days(7));
             let count = u32::try_from(times.len()).unwrap_or(u32::MAX);
             times.push(midnight);
 
-            let reaction = world.react(&mail.to, midnight, &links.subject, count);
+            let reaction = world.react(&to, midnight, &links.subject, count);
             if let (Some(after), Some(path)) = (reaction.opens, links.pixel) {
                 agenda.entry(midnight + after).or_default().push(Deed::Get(path));
             }
@@ -102,6 +107,7 @@ pub async fn live(
             }
         }
     }
+    passing.end(stage, world).await?;
     Ok(lived)
 }
 
@@ -109,9 +115,9 @@ pub async fn live(
 ///
 /// They come at the time of the last of them. When each was sent is left out: what lies between is our doing, and for
 /// ingestion it would be a wrong clock, to be made good in the times of the events.
-fn quarters(deliveries: Vec<Delivery>) -> Vec<Vec<Delivery>> {
+fn quarters(deliveries: &[Delivery]) -> Vec<Vec<Delivery>> {
     let mut quarters: BTreeMap<i64, Vec<Delivery>> = BTreeMap::new();
-    for mut delivery in deliveries {
+    for mut delivery in deliveries.iter().cloned() {
         if let Some(body) = delivery.body.as_object_mut() {
             body.remove("sentAt");
         }

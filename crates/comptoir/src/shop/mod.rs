@@ -2,13 +2,15 @@
 
 mod live;
 mod mail;
+mod passing;
 mod setup;
 
 pub use live::{Lived, Stage, live};
 pub use mail::{Links, links};
+pub use passing::{Pace, Passing, end_of};
 pub use setup::{Shop, set_up};
 
-use crate::platform::Platform;
+use crate::platform::{Platform, next_due_us};
 use chrono::{DateTime, Utc};
 use kit::Error;
 
@@ -23,5 +25,10 @@ impl Stage for Platform {
 
     async fn settle(&self) -> Result<(), Error> {
         self.settled().await
+    }
+
+    async fn next_due(&self) -> Result<Option<DateTime<Utc>>, Error> {
+        let next_us = next_due_us(self.databases()).await?;
+        Ok(next_us.and_then(DateTime::from_timestamp_micros))
     }
 }

@@ -82,10 +82,10 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
 
     let mut progress = Progress::begin("living the year", world.delivered_events());
     let routes = platform.routes();
-    let lived =
-        shop::live(&platform, &shop, &world, || Ok(Web::Local(routes.clone())), &post, |events| progress.at(events))
-            .await
-            .context("the year broke off")?;
+    let connect = || Ok(Web::Local(routes.clone()));
+    let lived = shop::live(&platform, &shop, &world, shop::Pace::Daily, connect, &post, |events| progress.at(events))
+        .await
+        .context("the year broke off")?;
     stages.push(("living the year", progress.end(&format!("{} events, {} mails", lived.events, lived.mails))));
 
     report::print(&api, &world, &lived, &mut stages).await?;
