@@ -55,7 +55,8 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Makes the databases, starts every service and waits until all are ready.
+    /// Makes the databases, starts every service and waits until all are ready. When one does not start, everything is
+    /// removed again.
     pub async fn start(options: ClusterOptions) -> Result<Self, Error> {
         fs::create_dir_all(&options.folder).map_err(Error::internal)?;
         let mut cluster = Self {
@@ -67,13 +68,23 @@ impl Cluster {
             link_secret: draw(),
             options,
         };
+        match cluster.start_all().await {
+            Ok(()) => Ok(cluster),
+            Err(error) => {
+                cluster.stop().await?;
+                Err(error)
+            }
+        }
+    }
+
+    async fn start_all(&mut self) -> Result<(), Error> {
         for service in SERVICES {
-            cluster.spawn(service)?;
+            self.spawn(service)?;
         }
         for service in SERVICES {
-            cluster.wait_ready(service).await?;
+            self.wait_ready(service).await?;
         }
-        Ok(cluster)
+        Ok(())
     }
 
     /// Returns the gateway's address, `http://host:port`.
@@ -84,6 +95,11 @@ impl Cluster {
     /// Returns a service's own address, `http://host:port`.
     pub fn url(&self, service: &str) -> String {
         format!("http://{}", self.addresses[service])
+    }
+
+    /// Returns the URL of a service's store.
+    pub fn store(&self, service: &str) -> &str {
+        &self.stores[service]
     }
 
     /// Returns what signs the tokens between the services.

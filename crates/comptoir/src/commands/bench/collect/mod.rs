@@ -3,7 +3,7 @@
 mod bodies;
 pub(super) mod generate;
 mod grpc;
-mod raw;
+pub(super) mod raw;
 
 use std::{process::Stdio, time::Duration};
 
@@ -241,7 +241,7 @@ impl Run {
 }
 
 /// Returns the CPU time that the whole machine has used so far, in seconds, idling and waiting not counted.
-fn machine_seconds() -> f64 {
+pub(super) fn machine_seconds() -> f64 {
     const TICKS_PER_SECOND: f64 = 100.0;
     let stat = std::fs::read_to_string("/proc/stat").unwrap_or_default();
     let all = stat.lines().next().unwrap_or_default();

@@ -51,7 +51,7 @@ pub(super) async fn measure(url: &str, folder: &Path, length: Duration) -> anyho
 }
 
 /// Says what the engine does at a commit, as the engine itself tells.
-pub(super) async fn durability(url: &str) -> anyhow::Result<(bool, String)> {
+pub(in crate::commands::bench) async fn durability(url: &str) -> anyhow::Result<(bool, String)> {
     let db = Db::open(url, OpenOptions::default()).await?;
     let told = match &db {
         Db::Sqlite(_) => {
