@@ -238,7 +238,7 @@ async fn what_happened_before_the_campaign_or_too_long_ago_sets_nothing_off() {
             did("ann", "e2", noon() - minutes(1), ordered("o1")),
         ])
         .await;
-    let days = |count| minutes(count * 24 * 60);
+    let days = |count: i64| minutes(count * 24 * 60);
     replica.pass(&world, days(5)).await;
     world.tell(vec![did("ann", "e3", noon(), carted("a")), did("ann", "e4", noon(), ordered("o2"))]).await;
     // Told again, and due before now: it was decided for whoever had it then.
