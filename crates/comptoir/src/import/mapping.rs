@@ -196,7 +196,7 @@ pub(super) fn refuse(mut faults: Vec<String>) -> Result<(), ImportError> {
     if more > 0 {
         faults.push(format!("and {more} more"));
     }
-    if faults.is_empty() { Ok(()) } else { Err(ImportError::Mapping(faults.join("; "))) }
+    if faults.is_empty() { Ok(()) } else { Err(ImportError::Mapping(in_short(&faults.join("; ")))) }
 }
 
 /// Reads TOML, as long as a person writes: the parser recurses over faults, and so many of them overflow the stack.
@@ -204,7 +204,18 @@ pub(super) fn from_toml<T: serde::de::DeserializeOwned>(text: &str) -> Result<T,
     if text.len() as u64 > MAX_MAPPING_BYTES {
         return Err(ImportError::Mapping(format!("it is larger than {MAX_MAPPING_BYTES} bytes")));
     }
-    toml::from_str(text).map_err(|error| ImportError::Mapping(error.to_string()))
+    toml::from_str(text).map_err(|error| ImportError::Mapping(in_short(&error.to_string())))
+}
+
+/// Cuts the lines of what is told of faults: one of them may show a line or a value of the file, however long that is.
+fn in_short(told: &str) -> String {
+    /// Most characters of a line.
+    const MOST: usize = 2_000;
+    let lines = told.lines().map(|line| match line.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}...", &line[..end]),
+        None => line.to_owned(),
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// What makes a row an order or a cancellation.

@@ -19,7 +19,7 @@ use tonic::{Code, Status};
 
 use super::{
     Gate, answer, forward,
-    receive::{Bounds, Received, receive},
+    receive::{Bounds, Received, discard, receive},
 };
 
 /// Largest body as a call; a message read from JSON takes up a few times its text.
@@ -71,7 +71,10 @@ async fn answer_call(gate: &Gate, request: Request, content_type: &str) -> Resul
 
     let (head, body) = request.into_parts();
     // Nobody's bodies are received before it is known who calls.
-    gate.authenticator.identify(forward::authorization(&head.headers)).await?;
+    if let Err(error) = gate.authenticator.identify(forward::authorization(&head.headers)).await {
+        tokio::spawn(discard(body));
+        return Err(error.into());
+    }
     let Received { bytes: body, mut room } = receive(&gate.receiving_calls, &head.headers, body, &BOUNDS).await?;
     if codec == Codec::Json {
         let parts = parts(&body);

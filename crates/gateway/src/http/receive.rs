@@ -21,7 +21,7 @@ use kit::{
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What is read of a body that is refused, so that its sender, who may not listen before all is sent, hears why.
-const DISCARDED_BYTES: usize = 8 << 20;
+const DISCARDED_BYTES: usize = 24 << 20;
 
 /// How long that may take.
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
@@ -84,7 +84,8 @@ fn too_large(bounds: &Bounds) -> Error {
     Error::invalid("BODY_TOO_LARGE", format!("the body is larger than {} bytes", bounds.largest))
 }
 
-async fn discard(mut body: Body) {
+/// Reads what is left of a body that nobody wants, a part at a time, and keeps nothing of it.
+pub(super) async fn discard(mut body: Body) {
     let reading = async {
         let mut read = 0;
         while let Some(Ok(frame)) = body.frame().await {
