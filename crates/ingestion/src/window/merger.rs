@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use kit::TenantId;
 use store::{Db, Error};
@@ -125,6 +125,11 @@ fn real_us() -> i64 {
 
 fn after(time_us: i64, wait: Duration) -> i64 {
     time_us.saturating_add(i64::try_from(wait.as_micros()).unwrap_or(i64::MAX))
+}
+
+/// Rests twice as long as the work since `begun` took: runs are merged for later, and events come now.
+async fn rest_after(begun: Instant) {
+    tokio::time::sleep(2 * begun.elapsed()).await;
 }
 
 impl Merger {
@@ -263,6 +268,7 @@ impl Merger {
         let mut sources: Vec<Source> = rows.iter().map(|row| Source { run_id: row.run_id, next_block: 0 }).collect();
         let mut streams: Vec<Stream> = rows.iter().map(|_| Stream::default()).collect();
         let (mut out, mut expired) = (Vec::with_capacity(limit), 0);
+        let mut begun = Instant::now();
         loop {
             let mut index = 0;
             while index < streams.len() {
@@ -291,6 +297,8 @@ impl Merger {
             expired += merge(&mut streams, &mut out, limit, cutoff_us);
             if out.len() >= limit {
                 building.write(&mut out, false).await?;
+                rest_after(begun).await;
+                begun = Instant::now();
             }
         }
     }
@@ -315,8 +323,10 @@ impl Merger {
                 tx.commit().await?;
             }
             if is_abandoned || row.state == State::Garbage {
+                let mut begun = Instant::now();
                 while !runs::remove_some(&self.db, tenant, row.run_id, blocks).await? {
-                    tokio::task::yield_now().await;
+                    rest_after(begun).await;
+                    begun = Instant::now();
                 }
             }
         }

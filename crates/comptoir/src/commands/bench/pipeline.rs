@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    path::Path,
     process::Stdio,
     sync::Arc,
     time::{Duration, Instant},
@@ -11,7 +12,9 @@ use anyhow::Context;
 use clap::{Args as ClapArgs, ValueEnum};
 use kit::Clock;
 use proto::{
-    campaign::v1::{Campaign, Channel, PostPurchaseTrigger, PutCampaignRequest, campaign::Trigger},
+    campaign::v1::{
+        Campaign, Channel, PostPurchaseTrigger, PutCampaignRequest, PutTemplateRequest, Template, campaign::Trigger,
+    },
     ingestion::v1::Source,
     scoring::v1::{PutSegmentRequest, Segment},
 };
@@ -26,7 +29,7 @@ use crate::{
     api::Api,
     cluster::{Cluster, ClusterOptions, SERVICES, cpu_seconds, programs_beside_this_one},
     commands::{Settings, quiet_telemetry},
-    platform::{Databases, FLOWS, Flow, Platform},
+    platform::{Config, Databases, FLOWS, Flow, Platform},
 };
 
 #[derive(Debug, ClapArgs)]
@@ -73,8 +76,16 @@ const PAUSE: Duration = Duration::from_millis(10);
 pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     match args.form {
         Form::Embedded => {
-            together(&args).await?;
-            apart(&args).await
+            let folder = tempfile::tempdir()?;
+            // Once for the process, whatever runs in it.
+            let telemetry = quiet_telemetry(&settings(folder.path())?)?;
+            let outcome = async {
+                together(&args).await?;
+                apart(&args).await
+            };
+            let outcome = outcome.await;
+            telemetry.shutdown().await;
+            outcome
         }
         Form::Cluster => cluster(&args).await,
     }
@@ -177,8 +188,11 @@ struct Embedded {
     platform: Arc<Platform>,
     url: String,
     serving: tokio::task::JoinHandle<Result<(), kit::Error>>,
-    telemetry: kit::telemetry::Telemetry,
     folder: tempfile::TempDir,
+}
+
+fn settings(data: &Path) -> anyhow::Result<Config> {
+    Ok(Settings { config: None, data: Some(data.to_owned()) }.read()?)
 }
 
 impl Embedded {
@@ -188,15 +202,14 @@ impl Embedded {
             "--postgres and --redis are for --form cluster"
         );
         let folder = tempfile::tempdir()?;
-        let mut config = Settings { config: None, data: Some(folder.path().to_owned()) }.read()?;
+        let mut config = settings(folder.path())?;
         config.access.collects_per_second = 0;
-        let telemetry = quiet_telemetry(&config)?;
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let url = format!("http://{}", listener.local_addr()?);
         let platform = Arc::new(Platform::open(config, Clock::system()).await?);
         let server = Arc::clone(&platform);
         let serving = tokio::spawn(async move { server.serve(listener).await });
-        Ok(Self { platform, url, serving, telemetry, folder })
+        Ok(Self { platform, url, serving, folder })
     }
 
     fn figures<'a>(&self, args: &Args) -> Figures<'a> {
@@ -214,7 +227,6 @@ impl Embedded {
         for (_, db) in self.platform.databases().each() {
             db.close().await;
         }
-        self.telemetry.shutdown().await;
         Ok(())
     }
 }
@@ -240,6 +252,14 @@ async fn prepare(operator: &Api, api: impl Fn(&str) -> Result<Api, kit::Error>) 
         };
         api.segments().put_segment(PutSegmentRequest { segment: Some(segment) }).await?;
     }
+    let template = Template {
+        template_id: "thanks".into(),
+        subject: "Thank you".into(),
+        html: "<p>Thank you for your order.</p>".into(),
+        text: "Thank you for your order.".into(),
+        ..Template::default()
+    };
+    api.templates().put_template(PutTemplateRequest { template: Some(template) }).await?;
     let campaign = Campaign {
         campaign_id: "after-purchase".into(),
         name: "A week after a purchase".into(),
