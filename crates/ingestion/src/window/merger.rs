@@ -72,9 +72,11 @@ impl Shared {
         lock(&self.prepared).remove(&(tenant.clone(), run_id))
     }
 
-    /// Lets go of indexes of runs that were merged away before the window took them over: those before `run_id`.
-    pub(super) fn forget_prepared(&self, tenant: &TenantId, run_id: i64) {
-        lock(&self.prepared).retain(|(of, prepared), _| of != tenant || *prepared > run_id);
+    /// Lets go of indexes of runs that were merged away before the window took them over: all but those in `rows` that
+    /// are no garbage.
+    pub(super) fn forget_prepared(&self, tenant: &TenantId, rows: &[RunRow]) {
+        let is_kept = |run_id: i64| rows.iter().any(|row| row.run_id == run_id && row.state != State::Garbage);
+        lock(&self.prepared).retain(|(of, run_id), _| of != tenant || is_kept(*run_id));
     }
 
     /// Wakes the merger when enough waits.
@@ -191,10 +193,8 @@ impl Merger {
 
     async fn plan(&self, tenant: &TenantId) -> Result<Option<Plan>, Error> {
         let tuning = &self.shared.tuning;
-        let Some(head) = seen::find_head(&self.db, tenant).await? else { return Ok(None) };
-        let (batches, ids) = seen::size_of_batches(&self.db, tenant, head.merged_seq).await?;
-        if batches >= tuning.merge_batches || ids >= tuning.merge_ids {
-            return Ok(Some(Plan::Batches { after_seq: head.merged_seq }));
+        if let Some(after_seq) = self.waiting_batches(tenant).await? {
+            return Ok(Some(Plan::Batches { after_seq }));
         }
         let mut live = runs::list(&self.db, tenant).await?;
         live.retain(|row| row.state == State::Live);
@@ -210,20 +210,19 @@ impl Merger {
         Ok(None)
     }
 
+    /// Returns after which number batches wait to be merged, if they are enough.
+    async fn waiting_batches(&self, tenant: &TenantId) -> Result<Option<i64>, Error> {
+        let tuning = &self.shared.tuning;
+        let Some(head) = seen::find_head(&self.db, tenant).await? else { return Ok(None) };
+        let (batches, ids) = seen::size_of_batches(&self.db, tenant, head.merged_seq).await?;
+        let are_enough = batches >= tuning.merge_batches || ids >= tuning.merge_ids;
+        Ok(are_enough.then_some(head.merged_seq))
+    }
+
     /// Returns how many messages were forgotten; nothing, when somebody else was there first.
     async fn carry_out(&self, tenant: &TenantId, plan: Plan, cutoff_us: i64) -> Result<Option<u64>, Error> {
         match plan {
-            Plan::Batches { after_seq } => {
-                let (entries, through_seq) = self.read_batches(tenant, after_seq).await?;
-                let mut building = self.begin(tenant, 1, entries.len() as u64).await?;
-                let mut streams = [Stream::default()];
-                streams[0].refill(entries);
-                let mut out = Vec::new();
-                let expired = merge(&mut streams, &mut out, usize::MAX, cutoff_us);
-                building.write(&mut out, true).await?;
-                let done = building.finish(&[], Some((after_seq, through_seq))).await?;
-                Ok(done.then_some(expired))
-            }
+            Plan::Batches { after_seq } => self.merge_batches(tenant, after_seq, cutoff_us).await,
             Plan::Runs { level, rows } => {
                 let ids: i64 = rows.iter().map(|row| row.ids).sum();
                 let mut building = self.begin(tenant, level + 1, u64::try_from(ids).unwrap_or(0)).await?;
@@ -232,6 +231,19 @@ impl Merger {
                 Ok(done.then_some(expired))
             }
         }
+    }
+
+    /// Merges the batches after `after_seq` into a run.
+    async fn merge_batches(&self, tenant: &TenantId, after_seq: i64, cutoff_us: i64) -> Result<Option<u64>, Error> {
+        let (entries, through_seq) = self.read_batches(tenant, after_seq).await?;
+        let mut building = self.begin(tenant, 1, entries.len() as u64).await?;
+        let mut streams = [Stream::default()];
+        streams[0].refill(entries);
+        let mut out = Vec::new();
+        let expired = merge(&mut streams, &mut out, usize::MAX, cutoff_us);
+        building.write(&mut out, true).await?;
+        let done = building.finish(&[], Some((after_seq, through_seq))).await?;
+        Ok(done.then_some(expired))
     }
 
     /// Reads batches as sorted entries, each hash once, and returns the last batch's number with them.
@@ -298,6 +310,10 @@ impl Merger {
             if out.len() >= limit {
                 building.write(&mut out, false).await?;
                 rest_after(begun).await;
+                // Large runs take their time; what comes meanwhile is held in memory until it is merged.
+                if let Some(after_seq) = self.waiting_batches(tenant).await? {
+                    expired += self.merge_batches(tenant, after_seq, cutoff_us).await?.unwrap_or(0);
+                }
                 begun = Instant::now();
             }
         }

@@ -199,7 +199,8 @@ async fn catch_up(view: &mut View, tx: &mut Tx, tenant: &TenantId, head: Head, s
     if view.merges != head.merges {
         let mut known: HashMap<i64, Arc<RunIndex>> =
             std::mem::take(&mut view.runs).into_iter().map(|run| (run.run_id, run.index)).collect();
-        for row in runs::list_in(tx, tenant).await?.into_iter().filter(|row| row.state == State::Live) {
+        let rows = runs::list_in(tx, tenant).await?;
+        for row in rows.iter().filter(|row| row.state == State::Live) {
             let at_hand = known.remove(&row.run_id).or_else(|| shared.take_prepared(tenant, row.run_id));
             let index = match at_hand {
                 Some(index) => index,
@@ -207,7 +208,7 @@ async fn catch_up(view: &mut View, tx: &mut Tx, tenant: &TenantId, head: Head, s
             };
             view.runs.push(Run { run_id: row.run_id, index });
         }
-        shared.forget_prepared(tenant, view.runs.last().map_or(0, |run| run.run_id));
+        shared.forget_prepared(tenant, &rows);
         view.forget_merged(head.merged_seq);
         view.merges = head.merges;
     }
