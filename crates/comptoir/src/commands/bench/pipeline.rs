@@ -192,7 +192,7 @@ struct Embedded {
 }
 
 fn settings(data: &Path) -> anyhow::Result<Config> {
-    Ok(Settings { config: None, data: Some(data.to_owned()) }.read()?)
+    Settings { config: None, data: Some(data.to_owned()) }.read()
 }
 
 impl Embedded {
