@@ -191,11 +191,15 @@ impl<'a> Reader<'a> {
 }
 
 fn call(members: &Members<'_>, shared: &Shared<'_>) -> Result<Call, Problem> {
-    let named = members.get("type").and_then(Json::string);
-    let call = named.and_then(|name| Call::parse(&name.trim().to_ascii_lowercase())).or(shared.call);
-    call.ok_or_else(|| {
+    own_call(members).or(shared.call).ok_or_else(|| {
         Problem::new(Reason::TypeUnknown, "the type must be track, identify, page, screen, group or alias")
     })
+}
+
+/// Returns the call that an event's own type names, if it names one.
+fn own_call(members: &Members<'_>) -> Option<Call> {
+    let named = members.get("type").and_then(Json::string)?;
+    Call::parse(&named.trim().to_ascii_lowercase())
 }
 
 fn message_id(members: &mut Members<'_>) -> Result<String, Problem> {
@@ -248,7 +252,9 @@ pub(crate) fn kept_payload(json: Json<'_>, shared: &Shared<'_>, sender: Sender<'
         return Bytes::copy_from_slice(json.raw().as_bytes());
     };
     let mut kept = ObjectWriter::default();
-    if let (None, Some(call)) = (members.get("type"), shared.call) {
+    if let (None, Some(call)) = (own_call(&members), shared.call) {
+        // In the place of one that names nothing, if there is any: the event was read as the path says.
+        members.take("type");
         kept.put_text("type", call.name());
     }
     members.take("writeKey");
